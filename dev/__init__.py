@@ -1,0 +1,1 @@
+"""A whole marketplace on one machine: servers, sample photos, an origin, the demo."""

@@ -1,0 +1,1 @@
+"""From a marketplace's events to rows, and from rows to messages."""

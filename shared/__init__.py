@@ -1,0 +1,1 @@
+"""What the producer and the worker both speak."""

@@ -1,0 +1,1 @@
+"""The tables, and the statements that move rows through them."""

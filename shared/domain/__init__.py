@@ -1,0 +1,1 @@
+"""Pure rules of tagging: no database, no queue, no network, no pictures."""

@@ -1,0 +1,225 @@
+"""Every error this project raises on purpose.
+
+    TaggerError
+    ├── PhotoError                 one photo cannot be tagged (now, or ever)
+    │   ├── FetchError             BadUrl, BlockedAddress, TooManyRedirects, Unresolvable,
+    │   │                          Unreachable, TlsFailed, TooSlow, TooLarge, Truncated,
+    │   │                          NotFound, Forbidden, RateLimited, OriginUnavailable,
+    │   │                          BadResponse
+    │   ├── DecodeError            NotAnImage, UnsupportedFormat, TooSmall, TooManyPixels,
+    │   │                          Undecodable
+    │   └── ModelError, Crashed
+    ├── EventError                 one listing event cannot be recorded
+    ├── MessageError               one queue message is not ours
+    ├── ArtifactError              a model artifact is refused
+    ├── DatasetError               a training data set cannot be used
+    └── SetupError                 the machine or the settings stop a command
+
+A leaf's docstring is its message for people, `code` is its name in the tables and
+`retryable` says whether the same photo may do better later.
+"""
+
+from typing import ClassVar
+
+
+class TaggerError(Exception):
+    """Something went wrong in the tagger."""
+
+    code: ClassVar[str] = "error"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, detail: str = "") -> None:
+        self.detail = detail
+        super().__init__(detail)
+
+    def __str__(self) -> str:
+        sentence = (self.__class__.__doc__ or self.code).strip().splitlines()[0]
+        return f"{sentence} ({self.detail})" if self.detail else sentence
+
+
+class PhotoError(TaggerError):
+    """The photo cannot be tagged."""
+
+    code = "photo_error"
+
+
+class FetchError(PhotoError):
+    """The photo cannot be fetched."""
+
+    code = "fetch_error"
+
+
+class BadUrl(FetchError):
+    """The URL is not one that photos are fetched from."""
+
+    code = "bad_url"
+
+
+class BlockedAddress(FetchError):
+    """The host resolves to an address that is not public."""
+
+    code = "blocked_address"
+
+
+class TooManyRedirects(FetchError):
+    """The origin redirects without end."""
+
+    code = "too_many_redirects"
+
+
+class Unresolvable(FetchError):
+    """The host name does not resolve."""
+
+    code = "unresolvable"
+    retryable = True
+
+
+class Unreachable(FetchError):
+    """The origin does not accept the connection."""
+
+    code = "unreachable"
+    retryable = True
+
+
+class TlsFailed(FetchError):
+    """The origin's TLS certificate or handshake is not acceptable."""
+
+    code = "tls_failed"
+    retryable = True
+
+
+class TooSlow(FetchError):
+    """The photo did not arrive within its deadline."""
+
+    code = "too_slow"
+    retryable = True
+
+
+class TooLarge(FetchError):
+    """The photo has more bytes than are read."""
+
+    code = "too_large"
+
+
+class Truncated(FetchError):
+    """The origin sent less than the whole photo."""
+
+    code = "truncated"
+    retryable = True
+
+
+class NotFound(FetchError):
+    """The origin has no such photo."""
+
+    code = "not_found"
+
+
+class Forbidden(FetchError):
+    """The origin refuses to hand out the photo."""
+
+    code = "forbidden"
+
+
+class RateLimited(FetchError):
+    """The origin asks to come back later."""
+
+    code = "rate_limited"
+    retryable = True
+
+    def __init__(self, detail: str = "", retry_after_s: float | None = None) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
+
+
+class OriginUnavailable(RateLimited):
+    """The origin is in trouble."""
+
+    code = "origin_unavailable"
+
+
+class BadResponse(FetchError):
+    """The origin's answer is not one that carries a photo."""
+
+    code = "bad_response"
+
+
+class DecodeError(PhotoError):
+    """The photo cannot be decoded."""
+
+    code = "decode_error"
+
+
+class NotAnImage(DecodeError):
+    """The bytes are not a picture."""
+
+    code = "not_an_image"
+
+
+class UnsupportedFormat(DecodeError):
+    """The picture is in a format that is not accepted."""
+
+    code = "unsupported_format"
+
+
+class TooSmall(DecodeError):
+    """The picture is too small to show anything."""
+
+    code = "too_small"
+
+
+class TooManyPixels(DecodeError):
+    """The picture claims more pixels than are decoded."""
+
+    code = "too_many_pixels"
+
+
+class Undecodable(DecodeError):
+    """The picture is damaged."""
+
+    code = "undecodable"
+
+
+class ModelError(PhotoError):
+    """The model gave no usable scores for the photo."""
+
+    code = "model_error"
+
+
+class Crashed(PhotoError):
+    """The worker died each time it held this photo."""
+
+    code = "crashed"
+
+
+class EventError(TaggerError):
+    """The listing event cannot be recorded."""
+
+    code = "bad_event"
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = code
+
+
+class MessageError(TaggerError):
+    """The queue message is not one of ours."""
+
+    code = "bad_message"
+
+
+class ArtifactError(TaggerError):
+    """The model artifact is refused."""
+
+    code = "bad_artifact"
+
+
+class DatasetError(TaggerError):
+    """The data set cannot be used for training."""
+
+    code = "bad_dataset"
+
+
+class SetupError(TaggerError):
+    """The command cannot run as things are set up."""
+
+    code = "setup_error"

@@ -1,0 +1,115 @@
+"""Every setting of every process: one frozen object, read from the environment.
+
+`DATABASE_URL` and `REDIS_URL` name the servers; everything else is `TAGGER_<NAME>`.
+`tagger dev up` leaves both URLs in `.tagger/services.env`, read when they are not set.
+"""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import (
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from shared.errors import SetupError
+
+SERVICES_ENV = Path(".tagger/services.env")
+DEFAULT_MODEL = Path(__file__).resolve().parent.parent / "models" / "default"
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Settings(BaseSettings):
+    """All limits, each with its unit in its name."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TAGGER_",
+        env_file=SERVICES_ENV,
+        env_ignore_empty=True,
+        frozen=True,
+        extra="ignore",
+    )
+
+    # Servers
+    database_url: SecretStr = Field(validation_alias="DATABASE_URL")
+    redis_url: SecretStr = Field(validation_alias="REDIS_URL")
+    connect_timeout_s: PositiveInt = 5
+    statement_timeout_s: PositiveFloat = 30
+    lock_timeout_s: PositiveFloat = 10
+    #: How long Valkey may stay silent before a connection to it counts as dead.
+    redis_socket_timeout_s: PositiveFloat = 10
+
+    # Intake
+    intake_batch_events: PositiveInt = 500
+    max_event_bytes: PositiveInt = 1 << 20
+    max_photos_per_listing: PositiveInt = 100
+    max_seller_tags: PositiveInt = 100
+
+    # Queue
+    batch_photos: Annotated[int, Field(ge=1, le=256)] = 64
+    #: The relay leaves rows due once a queue holds this many messages.
+    queue_depth_messages: PositiveInt = 32
+    #: A photo rung for and not claimed within this time is rung for again.
+    queued_lease_s: PositiveFloat = 60
+    #: A photo claimed and not finished within this time counts as crashed.
+    working_lease_s: PositiveFloat = 120
+    max_attempts: PositiveInt = 5
+    max_crashes: PositiveInt = 3
+    backoff_base_s: PositiveFloat = 10
+    backoff_max_s: PositiveFloat = 3600
+
+    # Fetching
+    #: A photo that takes longer leaves the fast lane and comes round in the slow one.
+    fetch_deadline_s: PositiveFloat = 5
+    slow_fetch_deadline_s: PositiveFloat = 30
+    max_photo_bytes: PositiveInt = 20 << 20
+    max_redirects: Annotated[int, Field(ge=0, le=10)] = 3
+    connections_per_host: PositiveInt = 16
+    user_agent: str = "listing-tagger/0.1"
+    #: Lets photos come from loopback and private networks. For development and tests.
+    allow_private_hosts: bool = False
+    allowed_ports: Annotated[frozenset[Port], NoDecode] = frozenset({80, 443})
+
+    # Decoding
+    max_photo_pixels: PositiveInt = 50_000_000
+    #: The paper's rule: height x width x channels below this shows nothing.
+    min_photo_elements: PositiveInt = 1000
+
+    # Model
+    model_dir: Path = DEFAULT_MODEL
+
+    # Logs
+    log_format: Annotated[str, Field(pattern="^(auto|console|json)$")] = "auto"
+    log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
+
+    @field_validator("allowed_ports", mode="before")
+    @classmethod
+    def _ports_from_commas(cls, value: object) -> object:
+        return value.split(",") if isinstance(value, str) else value
+
+
+@lru_cache(maxsize=1)
+def load_settings() -> Settings:
+    """The settings of this process.
+
+    Raises:
+        SetupError: a setting is missing or out of range; names the variable, never its value.
+    """
+    try:
+        return Settings()  # pyright: ignore[reportCallIssue]  # filled from the environment
+    except ValidationError as error:
+        problems = "; ".join(f"{_variable(item['loc'])}: {item['msg']}" for item in error.errors())
+        hint = "set DATABASE_URL and REDIS_URL, or run `tagger dev up`"
+        raise SetupError(f"{problems}; {hint}") from None
+
+
+def _variable(location: tuple[int | str, ...]) -> str:
+    name = str(location[0])
+    return name if name.isupper() else f"TAGGER_{name.upper()}"

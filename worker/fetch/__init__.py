@@ -1,0 +1,1 @@
+"""Photos over HTTP, from nobody but whom we should talk to."""

@@ -1,0 +1,1 @@
+"""The network, the artifact it is shipped as, and the tagger that serves it."""
