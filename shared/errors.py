@@ -8,7 +8,7 @@
     │   │                          BadResponse
     │   ├── DecodeError            NotAnImage, UnsupportedFormat, TooSmall, TooManyPixels,
     │   │                          Undecodable
-    │   └── ModelError, Crashed
+    │   └── ModelError, Crashed, Unexpected
     ├── EventError                 one listing event cannot be recorded
     ├── MessageError               one queue message is not ours
     ├── ArtifactError              a model artifact is refused
@@ -189,6 +189,13 @@ class Crashed(PhotoError):
     """The worker died each time it held this photo."""
 
     code = "crashed"
+
+
+class Unexpected(PhotoError):
+    """Something that nobody thought of went wrong; the worker's log says what."""
+
+    code = "unexpected"
+    retryable = True
 
 
 class EventError(TaggerError):

@@ -1,0 +1,27 @@
+"""Runs the migrations on one connection, one migrator at a time, never stuck on a lock."""
+
+from typing import cast
+
+from alembic import context
+from sqlalchemy import Connection, text
+
+from shared.db.tables import Table
+
+#: Any number, the same for every migrator of this project.
+_ADVISORY_LOCK = 7_206_315_049
+_LOCK_TIMEOUT_MS = 5_000
+_STATEMENT_TIMEOUT_MS = 60_000
+
+
+def run() -> None:
+    """Migrates over the connection that `migrations.run` hands in."""
+    connection = cast("Connection", context.config.attributes["connection"])
+    context.configure(connection=connection, target_metadata=Table.metadata)
+    with context.begin_transaction():
+        connection.execute(text(f"SET LOCAL lock_timeout = {_LOCK_TIMEOUT_MS}"))
+        connection.execute(text(f"SET LOCAL statement_timeout = {_STATEMENT_TIMEOUT_MS}"))
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})"))
+        context.run_migrations()
+
+
+run()

@@ -1,0 +1,51 @@
+"""`tagger migrate` and `tagger feed`."""
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+from shared.db import search_feed
+from shared.db.session import make_engine
+from shared.settings import load_settings
+
+_PAGE = 1000
+
+
+def migrate() -> None:
+    """Bring the database to this version's schema."""
+    from migrations import run  # noqa: PLC0415  # Alembic is slow to import
+
+    revision = run.upgrade(make_engine(load_settings(), role="migrate"))
+    typer.echo(f"schema {revision}")
+
+
+def feed(
+    after: Annotated[int, typer.Option(min=0, help="The last cursor you have seen.")] = 0,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many entries.")] = None,
+) -> None:
+    """Print the search feed as JSON lines: each listing's new documents, in order.
+
+    The cursor of a line is the --after of the next call; nothing is skipped in between. A
+    deleted listing comes as a line with "deleted": true and no document.
+    """
+    engine = make_engine(load_settings(), role="feed")
+    left = sys.maxsize if limit is None else limit
+    while left > 0:
+        with engine.connect() as connection:
+            entries = search_feed.read(connection, after=after, limit=min(left, _PAGE))
+        for entry in entries:
+            line = {
+                "cursor": entry.position,
+                "listing_id": entry.listing_id,
+                "version": entry.doc_version,
+                "deleted": entry.document is None,
+                "document": entry.document,
+                "created_at": entry.created_at.isoformat(),
+            }
+            typer.echo(json.dumps(line, ensure_ascii=False))
+        if len(entries) < _PAGE:
+            return
+        after = entries[-1].position
+        left -= len(entries)

@@ -1,0 +1,141 @@
+"""A listing's own tags: fused over its photos, and published to the search feed."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, text
+
+from shared.db import search_feed
+from shared.db.models import Decisions, tag_ids
+from shared.domain.decision import Scored
+from shared.domain.photo import Status
+
+
+def lock(connection: Connection, listing_ids: Collection[int]) -> None:
+    """Locks listings in the order of their ids, before any of their photos are written."""
+    connection.execute(
+        text("SELECT id FROM listing WHERE id = ANY(:ids) ORDER BY id FOR UPDATE"),
+        {"ids": sorted(set(listing_ids))},
+    )
+
+
+def publish(connection: Connection, listing_ids: Collection[int], decisions: Decisions) -> None:
+    """Decides the tags of listings again and appends their documents to the feed.
+
+    Call it last in a transaction that holds these listings locked: it takes the feed's
+    counter, and everyone else who publishes waits for it.
+    """
+    ids = sorted(set(listing_ids))
+    if not ids:
+        return
+    photos: defaultdict[int, list[Row[Any]]] = defaultdict(list)
+    for photo in connection.execute(
+        text("""
+            SELECT listing_id, status, scores, model_id FROM photo
+            WHERE listing_id = ANY(:ids) ORDER BY listing_id, position, id
+        """),
+        {"ids": ids},
+    ):
+        photos[photo.listing_id].append(photo)
+    listings = connection.execute(
+        text("""
+            SELECT id, external_id, title, seller_tags, occurred_at, deleted_at FROM listing
+            WHERE id = ANY(:ids) ORDER BY id
+        """),
+        {"ids": ids},
+    ).all()
+    decided = {
+        listing.id: _decide(connection, listing, photos[listing.id], decisions)
+        for listing in listings
+    }
+    _replace(connection, "listing_tag", {id_: (d.model_id, d.tags) for id_, d in decided.items()})
+    _replace(
+        connection, "related_tag", {id_: (d.model_id, d.related) for id_, d in decided.items()}
+    )
+    search_feed.append(
+        connection,
+        {
+            listing.id: None
+            if listing.deleted_at
+            else _document(listing, decided[listing.id], photos[listing.id])
+            for listing in listings
+        },
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    model_id: int | None
+    model_version: str | None
+    tags: list[Scored]
+    related: list[Scored]
+
+
+def _decide(
+    connection: Connection, listing: Row[Any], photos: Sequence[Row[Any]], decisions: Decisions
+) -> _Decided:
+    tagged = [photo for photo in photos if photo.status == Status.TAGGED]
+    if not tagged or listing.deleted_at:
+        return _Decided(None, None, [], [])
+    newest = max(photo.model_id for photo in tagged)
+    version, decision = decisions.get(connection, newest)
+    tags = decision.fused_tags(
+        [
+            (decisions.get(connection, photo.model_id)[1].vocabulary, photo.scores)
+            for photo in tagged
+        ]
+    )
+    related = decision.related_tags([tag for tag, _ in tags], listing.seller_tags)
+    return _Decided(newest, version, tags, related)
+
+
+def _document(listing: Row[Any], decided: _Decided, photos: Iterable[Row[Any]]) -> dict[str, Any]:
+    """What a search index stores for a listing."""
+    statuses = [photo.status for photo in photos]
+    tagged, failed = statuses.count(Status.TAGGED), statuses.count(Status.FAILED)
+    return {
+        "listing_id": listing.external_id,
+        "title": listing.title,
+        "seller_tags": listing.seller_tags,
+        "occurred_at": listing.occurred_at.isoformat(),
+        "tags": [{"tag": tag, "score": round(score, 4)} for tag, score in decided.tags],
+        "related_tags": [{"tag": tag, "score": round(score, 4)} for tag, score in decided.related],
+        "photos": {
+            "tagged": tagged,
+            "failed": failed,
+            "pending": len(statuses) - tagged - failed,
+        },
+        "model_version": decided.model_version,
+    }
+
+
+def _replace(
+    connection: Connection,
+    table: str,
+    scored: dict[int, tuple[int | None, list[Scored]]],
+) -> None:
+    """Replaces the scored tags of listings in `listing_tag` or `related_tag`."""
+    connection.execute(
+        text(f"DELETE FROM {table} WHERE listing_id = ANY(:ids)"),  # noqa: S608  # our own names
+        {"ids": list(scored)},
+    )
+    known = tag_ids(connection, (tag for _, tags in scored.values() for tag, _ in tags))
+    rows = [
+        (listing_id, known[tag], score, rank, model_id)
+        for listing_id, (model_id, tags) in scored.items()
+        for rank, (tag, score) in enumerate(tags, start=1)
+    ]
+    if not rows:
+        return
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    connection.execute(
+        text(f"""
+            INSERT INTO {table} (listing_id, tag_id, score, rank, model_id)
+            SELECT * FROM unnest(
+                CAST(:listings AS bigint[]), CAST(:tags AS int[]), CAST(:scores AS real[]),
+                CAST(:ranks AS smallint[]), CAST(:models AS int[]))
+        """),  # noqa: S608  # our own names
+        dict(zip(("listings", "tags", "scores", "ranks", "models"), columns, strict=True)),
+    )

@@ -1,0 +1,255 @@
+"""A photo's way through its states, each step one set-based statement.
+
+    pending --mark_queued--> queued --claim--> working --settle--> tagged | failed
+       ^                       |                  |       |
+       +------- sweep ---------+------ sweep -----+       +--> pending (later, or slow lane)
+
+A step takes only rows that are in the state before it, so a message that comes late or
+twice finds nothing to do. Rows are locked in the order of their ids, listings before
+photos, so no two steps can deadlock.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, text
+
+from shared.domain.photo import Lane, Status
+
+#: The channel on which the relay is woken.
+DUE_CHANNEL = "photo_due"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A photo that this worker holds until `lease` runs out."""
+
+    id: int
+    listing_id: int
+    url: str
+    lane: Lane
+    attempt: int
+    token: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """What became of a claimed photo: the new state of its row.
+
+    `due_in_s` counts from now and belongs to photos that go back to pending.
+    `scores` and the content's facts belong to tagged ones.
+    """
+
+    id: int
+    token: int
+    status: Status
+    lane: Lane
+    attempt: int
+    due_in_s: float = 0
+    error_code: str | None = None
+    error_detail: str | None = None
+    content_sha256: str | None = None
+    content_bytes: int | None = None
+    width: int | None = None
+    height: int | None = None
+    scores: list[float] | None = None
+    model_id: int | None = None
+
+
+def mark_queued(
+    connection: Connection, lane: Lane, *, limit: int, lease_s: float
+) -> list[tuple[int, bool]]:
+    """Takes up to `limit` due photos of a lane, oldest first, for messages to name.
+
+    Returns:
+        (photo id, whether it must travel alone) for each.
+    """
+    rows = connection.execute(
+        text("""
+            UPDATE photo SET status = 'queued', lease_until = now() + :lease_s * interval '1 s'
+            WHERE id IN (
+                SELECT id FROM photo
+                WHERE status = 'pending' AND lane = :lane AND due_at <= now()
+                ORDER BY due_at LIMIT :limit
+                FOR UPDATE SKIP LOCKED)
+            RETURNING id, alone, due_at
+        """),
+        {"lane": lane, "limit": limit, "lease_s": lease_s},
+    ).all()
+    return [(row.id, row.alone) for row in sorted(rows, key=lambda row: (row.due_at, row.id))]
+
+
+def unqueue(connection: Connection, ids: Sequence[int], *, due_in_s: float) -> None:
+    """Puts photos back whose message could not be sent."""
+    connection.execute(
+        text("""
+            UPDATE photo SET status = 'pending', lease_until = NULL,
+                due_at = now() + :due_in_s * interval '1 s'
+            WHERE id IN (
+                SELECT id FROM photo WHERE id = ANY(:ids) AND status = 'queued'
+                ORDER BY id FOR UPDATE)
+        """),
+        {"ids": list(ids), "due_in_s": due_in_s},
+    )
+
+
+def claim(connection: Connection, ids: Sequence[int], *, lease_s: float) -> list[Claim]:
+    """Takes the named photos that are queued; the attempt counts from here.
+
+    Photos that someone else holds, that are finished or that are gone are not returned.
+    Commit before the work starts: a photo that kills its worker has then used an attempt.
+    """
+    rows = connection.execute(
+        text("""
+            UPDATE photo SET status = 'working', attempt = attempt + 1,
+                token = nextval('fencing_token'),
+                lease_until = now() + :lease_s * interval '1 s'
+            WHERE id IN (
+                SELECT id FROM photo WHERE id = ANY(:ids) AND status = 'queued'
+                ORDER BY id FOR UPDATE SKIP LOCKED)
+            RETURNING id, listing_id, url, lane, attempt, token
+        """),
+        {"ids": list(ids), "lease_s": lease_s},
+    ).all()
+    return [
+        Claim(row.id, row.listing_id, row.url, Lane(row.lane), row.attempt, row.token)
+        for row in sorted(rows, key=lambda row: row.id)
+    ]
+
+
+def settle(connection: Connection, settled: Sequence[Settled]) -> list[Row[Any]]:
+    """Writes what became of claimed photos, where the claim still holds.
+
+    Lock the listings of final photos first (`listings.lock`). A photo whose token has
+    changed (its lease ran out and another worker has it) or that was deleted is left alone.
+
+    Returns:
+        (id, listing_id, status) of the rows that were written.
+    """
+    return list(
+        connection.execute(
+            text("""
+            UPDATE photo SET
+                status = new.status, lane = new.lane, attempt = new.attempt,
+                due_at = now() + new.due_in_s * interval '1 s',
+                lease_until = NULL, token = NULL,
+                error_code = new.error_code, error_detail = new.error_detail,
+                content_sha256 = decode(new.content_sha256, 'hex'),
+                content_bytes = new.content_bytes, width = new.width, height = new.height,
+                scores = new.scores, model_id = new.model_id,
+                finished_at = CASE WHEN new.status IN ('tagged', 'failed') THEN now() END
+            FROM jsonb_to_recordset(CAST(:settled AS jsonb)) AS new(
+                id bigint, token bigint, status text, lane text, attempt smallint,
+                due_in_s float8, error_code text, error_detail text, content_sha256 text,
+                content_bytes int, width int, height int, scores real[], model_id int)
+            WHERE photo.id = new.id AND photo.token = new.token AND photo.status = 'working'
+            RETURNING photo.id, photo.listing_id, photo.status
+        """),
+            {"settled": json.dumps([asdict(photo) for photo in settled])},
+        )
+    )
+
+
+def replace_tags(
+    connection: Connection,
+    photo_ids: Sequence[int],
+    tags: Sequence[tuple[int, int, float, int]],
+    *,
+    model_id: int,
+) -> None:
+    """Writes the tags of photos that were just settled.
+
+    Args:
+        connection: the transaction that settled them.
+        photo_ids: the photos; what they had before goes away.
+        tags: (photo id, tag id, score, rank) each.
+        model_id: the model that read them.
+    """
+    connection.execute(
+        text("DELETE FROM photo_tag WHERE photo_id = ANY(:photos)"), {"photos": list(photo_ids)}
+    )
+    if not tags:
+        return
+    columns = list(zip(*tags, strict=True))
+    connection.execute(
+        text("""
+            INSERT INTO photo_tag (photo_id, tag_id, score, rank, model_id)
+            SELECT *, CAST(:model_id AS int) FROM unnest(
+                CAST(:photos AS bigint[]), CAST(:tags AS int[]),
+                CAST(:scores AS real[]), CAST(:ranks AS smallint[]))
+        """),
+        {
+            "photos": list(columns[0]),
+            "tags": list(columns[1]),
+            "scores": list(columns[2]),
+            "ranks": list(columns[3]),
+            "model_id": model_id,
+        },
+    )
+
+
+def sweep(connection: Connection, *, max_crashes: int, limit: int = 1000) -> tuple[int, int]:
+    """Makes photos due again whose lease ran out.
+
+    A queued one was never claimed: its message is lost or late. A working one lost its
+    worker: it travels alone from now on, so that a photo that kills workers takes no other
+    with it. One that did so `max_crashes` times is left to `give_up`.
+
+    Returns:
+        How many were (unclaimed, crashed).
+    """
+    before = connection.execute(
+        text("""
+            WITH expired AS (
+                SELECT id, status FROM photo
+                WHERE lease_until < now() AND (
+                    status = 'queued' OR status = 'working' AND crashes + 1 < :max_crashes)
+                ORDER BY id LIMIT :limit
+                FOR UPDATE SKIP LOCKED)
+            UPDATE photo SET
+                status = 'pending', due_at = now(), lease_until = NULL, token = NULL,
+                crashes = crashes + (expired.status = 'working')::int,
+                alone = alone OR expired.status = 'working'
+            FROM expired WHERE photo.id = expired.id
+            RETURNING expired.status
+        """),
+        {"max_crashes": max_crashes, "limit": limit},
+    ).scalars()
+    statuses = list(before)
+    return statuses.count(Status.QUEUED), statuses.count(Status.WORKING)
+
+
+def listings_to_give_up(connection: Connection, *, max_crashes: int) -> list[int]:
+    """The listings of photos that `give_up` would fail; lock them before it."""
+    return list(
+        connection.execute(
+            text("""
+            SELECT DISTINCT listing_id FROM photo
+            WHERE status = 'working' AND lease_until < now() AND crashes + 1 >= :max_crashes
+            ORDER BY listing_id LIMIT 1000
+        """),
+            {"max_crashes": max_crashes},
+        ).scalars()
+    )
+
+
+def give_up(connection: Connection, listing_ids: Sequence[int], *, max_crashes: int) -> int:
+    """Fails the photos of these listings whose worker died once too often."""
+    return connection.execute(
+        text("""
+            UPDATE photo SET status = 'failed', crashes = crashes + 1,
+                error_code = 'crashed',
+                error_detail = 'the worker died ' || crashes + 1 || ' times',
+                lease_until = NULL, token = NULL, finished_at = now()
+            WHERE listing_id = ANY(:listings) AND status = 'working'
+                AND lease_until < now() AND crashes + 1 >= :max_crashes
+        """),
+        {"listings": list(listing_ids), "max_crashes": max_crashes},
+    ).rowcount
+
+
+def wake_relay(connection: Connection) -> None:
+    """Tells the relay, when this transaction commits, that photos are due."""
+    connection.execute(text(f"NOTIFY {DUE_CHANNEL}"))

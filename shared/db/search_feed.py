@@ -1,0 +1,67 @@
+"""The search indexer's feed: versioned documents, read by a cursor that never skips.
+
+Positions come from one counter row that a writer keeps locked until it commits. So
+positions have no gaps, and a reader that has seen N has seen everything before N, also
+when transactions that began earlier commit later.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, text
+
+
+def append(connection: Connection, documents: Mapping[int, dict[str, Any] | None]) -> None:
+    """Appends a new version for each listing; the last thing a transaction does.
+
+    Args:
+        connection: a transaction that holds the listings' rows locked.
+        documents: listing row id -> its document, or None for a tombstone.
+    """
+    if not documents:
+        return
+    ids = sorted(documents)
+    versions = {
+        row.id: row
+        for row in connection.execute(
+            text("""
+                UPDATE listing SET doc_version = doc_version + 1 WHERE id = ANY(:ids)
+                RETURNING id, external_id, doc_version
+            """),
+            {"ids": ids},
+        )
+    }
+    last = connection.execute(
+        text("UPDATE feed_head SET position = position + :count RETURNING position"),
+        {"count": len(ids)},
+    ).scalar_one()
+    entries = [
+        {
+            "position": position,
+            "listing_id": versions[id_].external_id,
+            "doc_version": versions[id_].doc_version,
+            "document": documents[id_],
+        }
+        for position, id_ in enumerate(ids, start=last - len(ids) + 1)
+    ]
+    connection.execute(
+        text("""
+            INSERT INTO search_feed (position, listing_id, doc_version, document)
+            SELECT position, listing_id, doc_version, nullif(document, 'null'::jsonb)
+            FROM jsonb_to_recordset(CAST(:entries AS jsonb)) AS new(
+                position bigint, listing_id text, doc_version bigint, document jsonb)
+        """),
+        {"entries": json.dumps(entries)},
+    )
+
+
+def read(connection: Connection, *, after: int, limit: int) -> Sequence[Row[Any]]:
+    """The entries after a position, in order: position, listing_id, doc_version, document."""
+    return connection.execute(
+        text("""
+            SELECT position, listing_id, doc_version, document, created_at FROM search_feed
+            WHERE position > :after ORDER BY position LIMIT :limit
+        """),
+        {"after": after, "limit": limit},
+    ).all()

@@ -1,0 +1,59 @@
+"""Connections to Postgres: bounded in time, dead peers noticed, rollback by default."""
+
+from sqlalchemy import URL, Engine, create_engine, make_url
+from sqlalchemy.exc import ArgumentError
+
+from shared.errors import SetupError
+from shared.settings import Settings
+
+
+def sqlalchemy_url(raw: str) -> URL:
+    """A Postgres URL as SQLAlchemy wants it, with our driver; `postgres://` is accepted too.
+
+    Raises:
+        SetupError: it is not the URL of a Postgres database. The URL is not in the message.
+    """
+    try:
+        url = make_url(raw.replace("postgres://", "postgresql://", 1))
+    except (ArgumentError, ValueError):
+        raise SetupError("DATABASE_URL is not a database URL") from None
+    if url.get_backend_name() != "postgresql":
+        raise SetupError("DATABASE_URL must start with postgresql://")
+    return url.set(drivername="postgresql+psycopg2")
+
+
+def make_engine(settings: Settings, *, role: str, connections: int = 5) -> Engine:
+    """An engine for one process.
+
+    Args:
+        settings: where the server is, and how long it may take.
+        role: shown as `application_name` in pg_stat_activity.
+        connections: the most this process holds at once.
+    """
+    options = " ".join(
+        f"-c {name}={round(seconds * 1000)}"
+        for name, seconds in {
+            "statement_timeout": settings.statement_timeout_s,
+            "lock_timeout": settings.lock_timeout_s,
+            "idle_in_transaction_session_timeout": settings.statement_timeout_s,
+        }.items()
+    )
+    return create_engine(
+        sqlalchemy_url(settings.database_url.get_secret_value()),
+        pool_size=connections,
+        max_overflow=0,
+        pool_timeout=settings.statement_timeout_s,
+        pool_pre_ping=True,
+        # Errors end up in logs; what sellers wrote does not.
+        hide_parameters=True,
+        connect_args={
+            "connect_timeout": settings.connect_timeout_s,
+            "application_name": f"tagger {role}",
+            "options": options,
+            # A server that vanished without a word is noticed within the statement's time.
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": round(settings.statement_timeout_s * 1000),
+        },
+    )

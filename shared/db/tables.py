@@ -1,0 +1,279 @@
+"""The tables, as SQLAlchemy models. Migrations make them; a test keeps both the same."""
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Sequence,
+    SmallInteger,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB, REAL
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from shared.domain.photo import Lane, Status
+
+
+class Table(DeclarativeBase):
+    """What all tables share: types by annotation, and names for constraints."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        str: Text(),
+        int: BigInteger(),
+        float: REAL(),
+        bytes: LargeBinary(),
+        datetime: DateTime(timezone=True),
+        list[str]: ARRAY(Text()),
+        list[float]: ARRAY(REAL()),  # pyright: ignore[reportUnknownArgumentType]
+        dict[str, Any]: JSONB(),
+    }
+
+
+#: Each claim of a photo or a training run draws a number that no other claim ever has.
+fencing_token = Sequence("fencing_token", metadata=Table.metadata)
+
+
+def _one_of(column: str, values: list[str]) -> CheckConstraint:
+    allowed = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({allowed})", name=column)
+
+
+class Listing(Table):
+    """A seller's listing, as its newest event left it."""
+
+    __tablename__ = "listing"
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    external_id: Mapped[str] = mapped_column(unique=True, comment="the marketplace's listing_id")
+    title: Mapped[str] = mapped_column(server_default="")
+    seller_tags: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
+    # The newest event wins; equal times are decided by event id, byte by byte.
+    occurred_at: Mapped[datetime]
+    event_id: Mapped[str] = mapped_column(Text(collation="C"))
+    deleted_at: Mapped[datetime | None]
+    doc_version: Mapped[int] = mapped_column(
+        server_default="0", comment="version of its newest document in search_feed"
+    )
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Model(Table):
+    """A model version that scored photos, or may."""
+
+    __tablename__ = "model"
+    __table_args__ = (_one_of("status", ["candidate", "champion", "retired"]),)
+
+    id: Mapped[int] = mapped_column(Integer(), Identity(always=True), primary_key=True)
+    version: Mapped[str] = mapped_column(unique=True)
+    status: Mapped[str] = mapped_column(server_default="candidate")
+    recipe: Mapped[dict[str, Any]] = mapped_column(comment="how it was trained")
+    metrics: Mapped[dict[str, Any]]
+    dataset_sha256: Mapped[str]
+    decision: Mapped[dict[str, Any]] = mapped_column(
+        comment="vocabulary, thresholds and related-tag matrix: from scores to tags"
+    )
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Tag(Table):
+    """A word of the vocabulary, or one that is only recommended."""
+
+    __tablename__ = "tag"
+
+    id: Mapped[int] = mapped_column(Integer(), Identity(always=True), primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    parent_id: Mapped[int | None] = mapped_column(Integer(), ForeignKey("tag.id"))
+
+
+class Photo(Table):
+    """One photo of one listing: its way through the queue, and what was seen on it."""
+
+    __tablename__ = "photo"
+    __table_args__ = (
+        UniqueConstraint("listing_id", "url_sha256"),
+        _one_of("status", [*Status]),
+        _one_of("lane", [*Lane]),
+        Index("ix_photo_due", "lane", "due_at", postgresql_where=text("status = 'pending'")),
+        Index(
+            "ix_photo_lease",
+            "lease_until",
+            postgresql_where=text("status IN ('queued', 'working')"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    listing_id: Mapped[int] = mapped_column(ForeignKey("listing.id", ondelete="CASCADE"))
+    position: Mapped[int] = mapped_column(SmallInteger(), comment="order in the listing, from 0")
+    url: Mapped[str]
+    url_sha256: Mapped[bytes]
+    status: Mapped[str] = mapped_column(server_default=Status.PENDING)
+    lane: Mapped[str] = mapped_column(server_default=Lane.TAGGING)
+    alone: Mapped[bool] = mapped_column(
+        server_default=text("false"), comment="its batch crashed: it travels by itself"
+    )
+    attempt: Mapped[int] = mapped_column(SmallInteger(), server_default="0")
+    crashes: Mapped[int] = mapped_column(SmallInteger(), server_default="0")
+    due_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    lease_until: Mapped[datetime | None]
+    token: Mapped[int | None] = mapped_column(comment="fencing token of the claim that holds it")
+    error_code: Mapped[str | None]
+    error_detail: Mapped[str | None]
+    content_sha256: Mapped[bytes | None]
+    content_bytes: Mapped[int | None] = mapped_column(Integer())
+    width: Mapped[int | None] = mapped_column(Integer(), comment="pixels")
+    height: Mapped[int | None] = mapped_column(Integer(), comment="pixels")
+    scores: Mapped[list[float] | None] = mapped_column(
+        comment="every score, in the order of the model's vocabulary"
+    )
+    model_id: Mapped[int | None] = mapped_column(Integer(), ForeignKey("model.id"))
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    finished_at: Mapped[datetime | None]
+
+
+class PhotoTag(Table):
+    """A tag read off one photo."""
+
+    __tablename__ = "photo_tag"
+    __table_args__ = (Index(None, "tag_id", "score"),)
+
+    photo_id: Mapped[int] = mapped_column(
+        ForeignKey("photo.id", ondelete="CASCADE"), primary_key=True
+    )
+    tag_id: Mapped[int] = mapped_column(Integer(), ForeignKey("tag.id"), primary_key=True)
+    score: Mapped[float]
+    rank: Mapped[int] = mapped_column(SmallInteger(), comment="1 is the best")
+    model_id: Mapped[int] = mapped_column(Integer(), ForeignKey("model.id"))
+
+
+class ListingTag(Table):
+    """A tag of a listing, fused over its photos."""
+
+    __tablename__ = "listing_tag"
+    __table_args__ = (Index(None, "tag_id", "score"),)
+
+    listing_id: Mapped[int] = mapped_column(
+        ForeignKey("listing.id", ondelete="CASCADE"), primary_key=True
+    )
+    tag_id: Mapped[int] = mapped_column(Integer(), ForeignKey("tag.id"), primary_key=True)
+    score: Mapped[float]
+    rank: Mapped[int] = mapped_column(SmallInteger(), comment="1 is the best")
+    model_id: Mapped[int] = mapped_column(Integer(), ForeignKey("model.id"))
+
+
+class RelatedTag(Table):
+    """A tag recommended for a listing because it goes with the listing's own."""
+
+    __tablename__ = "related_tag"
+    __table_args__ = (Index(None, "tag_id"),)
+
+    listing_id: Mapped[int] = mapped_column(
+        ForeignKey("listing.id", ondelete="CASCADE"), primary_key=True
+    )
+    tag_id: Mapped[int] = mapped_column(Integer(), ForeignKey("tag.id"), primary_key=True)
+    score: Mapped[float] = mapped_column(comment="sum of cosine similarities")
+    rank: Mapped[int] = mapped_column(SmallInteger(), comment="1 is the best")
+    model_id: Mapped[int] = mapped_column(Integer(), ForeignKey("model.id"))
+
+
+class ListingFlag(Table):
+    """A doubt about a listing, with its reason in words. It never blocks anything."""
+
+    __tablename__ = "listing_flag"
+
+    listing_id: Mapped[int] = mapped_column(
+        ForeignKey("listing.id", ondelete="CASCADE"), primary_key=True
+    )
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    subject: Mapped[str] = mapped_column(primary_key=True, comment="the seller's tag, or ''")
+    score: Mapped[float]
+    reason: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class TrainingRun(Table):
+    """One training, from the request to the model it made."""
+
+    __tablename__ = "training_run"
+    __table_args__ = (
+        _one_of("status", ["pending", "queued", "running", "succeeded", "failed"]),
+        Index("ix_training_run_open", "status", postgresql_where=text("finished_at IS NULL")),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    status: Mapped[str] = mapped_column(server_default="pending")
+    request: Mapped[dict[str, Any]] = mapped_column(comment="data, out, epochs, seed")
+    progress: Mapped[dict[str, Any] | None] = mapped_column(comment="stage, epoch, losses")
+    attempt: Mapped[int] = mapped_column(SmallInteger(), server_default="0")
+    lease_until: Mapped[datetime | None]
+    token: Mapped[int | None]
+    error_code: Mapped[str | None]
+    error_detail: Mapped[str | None]
+    model_id: Mapped[int | None] = mapped_column(Integer(), ForeignKey("model.id"))
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+
+class SearchFeed(Table):
+    """What the search indexer reads: an append-only log of listing documents."""
+
+    __tablename__ = "search_feed"
+    __table_args__ = (UniqueConstraint("listing_id", "doc_version"),)
+
+    position: Mapped[int] = mapped_column(
+        primary_key=True, autoincrement=False, comment="1, 2, 3, ... in the order of commits"
+    )
+    listing_id: Mapped[str] = mapped_column(comment="the marketplace's listing_id")
+    doc_version: Mapped[int]
+    document: Mapped[dict[str, Any] | None] = mapped_column(comment="null: the listing is gone")
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class FeedHead(Table):
+    """One row: the last position given out in search_feed."""
+
+    __tablename__ = "feed_head"
+    __table_args__ = (CheckConstraint("only_row", name="only_row"),)
+
+    only_row: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
+    position: Mapped[int]
+
+
+class RejectedEvent(Table):
+    """An event line that could not be recorded, kept with the reason."""
+
+    __tablename__ = "rejected_event"
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    line_sha256: Mapped[bytes] = mapped_column(unique=True)
+    line: Mapped[str] = mapped_column(comment="its first 64 KiB; undecodable bytes escaped")
+    line_bytes: Mapped[int] = mapped_column(comment="its whole length")
+    code: Mapped[str]
+    reason: Mapped[str]
+    source: Mapped[str] = mapped_column(comment="file name and line number, as first seen")
+    times: Mapped[int] = mapped_column(Integer(), server_default="1")
+    first_seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    last_seen_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -1,0 +1,62 @@
+"""How far predicted tags agree with the truth, and one opinion out of many photos."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def hamming_score(predicted: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
+    """Mean over photos of |predicted and truth| / |predicted or truth|.
+
+    The paper's measure (Jaccard over tag sets, not the Hamming loss). A photo without tags that
+    is predicted to have none scores 1, as in the authors' notebooks.
+
+    Args:
+        predicted: bool `[n, tags]`, n > 0.
+        truth: bool `[n, tags]`.
+
+    Raises:
+        ValueError: shapes differ or there is no photo.
+    """
+    _check(predicted, truth)
+    union = (predicted | truth).sum(axis=1)
+    both = (predicted & truth).sum(axis=1)
+    return float(np.where(union == 0, 1.0, both / np.maximum(union, 1)).mean())
+
+
+def exact_match_ratio(predicted: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
+    """Share of photos whose whole tag set is right (the paper's MR).
+
+    Args:
+        predicted: bool `[n, tags]`, n > 0.
+        truth: bool `[n, tags]`.
+
+    Raises:
+        ValueError: shapes differ or there is no photo.
+    """
+    _check(predicted, truth)
+    return float((predicted == truth).all(axis=1).mean())
+
+
+def fuse(photo_scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A listing's scores: the mean over its photos, so that one odd photo brings in no tag.
+
+    Args:
+        photo_scores: float32 `[n, tags]`, n > 0, of the photos that have scores; NaN where a
+            photo was scored by a model that does not know the tag, which then does not count.
+
+    Returns:
+        float32 `[tags]`; 0 for a tag that no photo was scored for.
+
+    Raises:
+        ValueError: there is no photo.
+    """
+    if photo_scores.ndim != 2 or len(photo_scores) == 0:
+        raise ValueError(f"scores of at least one photo are needed, got {photo_scores.shape}")
+    known = ~np.isnan(photo_scores)
+    total = np.where(known, photo_scores, 0).sum(axis=0, dtype=np.float64)
+    return (total / np.maximum(known.sum(axis=0), 1)).astype(np.float32)
+
+
+def _check(predicted: NDArray[np.bool_], truth: NDArray[np.bool_]) -> None:
+    if predicted.shape != truth.shape or predicted.ndim != 2 or len(truth) == 0:
+        raise ValueError(f"cannot compare {predicted.shape} with {truth.shape}")

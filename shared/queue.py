@@ -1,0 +1,85 @@
+"""The queue: Celery on Valkey, configured so that losing it loses nothing."""
+
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+# Celery and kombu carry no types; this module is where they meet ours.
+
+from collections.abc import Sequence
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+from redis import Redis, RedisError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from shared.domain.message import TAG_PHOTOS, TRAIN, photos_message, training_message
+from shared.domain.photo import TRAINING_QUEUE, Lane
+from shared.errors import SetupError
+from shared.settings import Settings
+
+#: What sending may raise when the broker is away.
+BrokerError = (OperationalError, RedisError, OSError)
+
+
+def make_app(settings: Settings) -> Celery:
+    """A Celery application; makes no connection."""
+    broker = settings.redis_url.get_secret_value()
+    if not broker.startswith(("redis://", "rediss://", "unix://", "redis+socket://")):
+        raise SetupError("REDIS_URL must start with redis:// or rediss://")
+    if broker.startswith("unix://"):
+        broker = "redis+socket://" + broker.removeprefix("unix://")
+    app = Celery("listing-tagger", broker=broker, set_as_current=False)
+    app.conf.update(
+        task_serializer="json",
+        accept_content=["json"],
+        # The rows are the result; a result backend would only double the work.
+        task_ignore_result=True,
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        worker_prefetch_multiplier=1,
+        task_default_queue=Lane.TAGGING,
+        task_create_missing_queues=True,
+        worker_hijack_root_logger=False,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_connection_timeout=settings.connect_timeout_s,
+        broker_transport_options={
+            # Longer than the longest batch, or a batch would be delivered twice at once.
+            "visibility_timeout": round(settings.working_lease_s * 2),
+            "socket_timeout": settings.redis_socket_timeout_s,
+            "socket_connect_timeout": settings.connect_timeout_s,
+            "socket_keepalive": True,
+            "health_check_interval": 5,
+            # In the order they are named: a worker looks at backfill when tagging is empty.
+            "queue_order_strategy": "priority",
+        },
+        # A send that fails is the relay's to repeat, row by row; it must not hang.
+        task_publish_retry=False,
+    )
+    return app
+
+
+class Doorbell:
+    """Sends messages that name rows, and sees how many wait."""
+
+    def __init__(self, app: Celery, settings: Settings) -> None:
+        self._app = app
+        self._client = Redis.from_url(
+            settings.redis_url.get_secret_value(),
+            socket_timeout=settings.redis_socket_timeout_s,
+            socket_connect_timeout=settings.connect_timeout_s,
+            # The relay repeats its round anyway; waiting here would only hide the trouble.
+            retry=Retry(NoBackoff(), 0),
+        )
+
+    def ring_photos(self, lane: Lane, ids: Sequence[int]) -> None:
+        """Asks a worker of this lane to look at these photos."""
+        self._app.send_task(TAG_PHOTOS, kwargs=photos_message(ids), queue=lane)
+
+    def ring_training(self, run_id: int) -> None:
+        """Asks the training worker to look at this run."""
+        self._app.send_task(TRAIN, kwargs=training_message(run_id), queue=TRAINING_QUEUE)
+
+    def depth(self, queue: str) -> int:
+        """How many messages wait in a queue, those in workers' hands not counted."""
+        return self._client.llen(queue)

@@ -1,0 +1,109 @@
+"""Events, a small model and shortcuts that tests share."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, Engine, text
+
+from producer.intake import Counts, Intake
+from producer.lines import Line
+from shared.db import listings, models, photos
+from shared.db.photos import Claim, Settled
+from shared.domain.decision import Decision
+from shared.domain.photo import Lane, Status
+from shared.domain.related import RelatedTags
+from shared.settings import Settings
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+#: Two tags that are read off photos, and a third that goes with cameras.
+DECISION = Decision(
+    vocabulary=("camera", "cable"),
+    thresholds=np.array([0.5, 0.5], np.float32),
+    related=RelatedTags(
+        ("camera", "cable", "tripod"),
+        np.array([[1, 0, 0.6], [0, 1, 0.1], [0.6, 0.1, 1]], np.float32),
+    ),
+)
+
+
+def event(listing: str = "L1", **changes: Any) -> dict[str, Any]:
+    """A listing event; `minute` moves its time."""
+    minute = changes.pop("minute", 0)
+    return {
+        "event_id": f"E-{listing}-{minute}",
+        "type": "listing.created",
+        "occurred_at": (NOON + timedelta(minutes=minute)).isoformat(),
+        "listing_id": listing,
+        "title": "A camera",
+        "seller_tags": ["bargain"],
+        "photos": [f"http://origin.test/{listing}/0.jpg"],
+    } | changes
+
+
+def record(engine: Engine, settings: Settings, *events: dict[str, Any] | bytes) -> Counts:
+    """Records events as one batch."""
+    lines = [
+        Line(item if isinstance(item, bytes) else json.dumps(item).encode(), f"test:{number}")
+        for number, item in enumerate(events, start=1)
+    ]
+    return Intake(engine, settings).record(lines)
+
+
+def register(connection: Connection, decision: Decision = DECISION, version: str = "m-1") -> int:
+    """A model version's row."""
+    return models.register(
+        connection,
+        version=version,
+        decision=decision,
+        recipe={},
+        metrics={},
+        dataset_sha256="0" * 64,
+        parents={},
+    )
+
+
+def claim_all(engine: Engine, *, lease_s: float = 60) -> list[Claim]:
+    """Queues and claims every due photo of the tagging lane."""
+    with engine.begin() as connection:
+        due = photos.mark_queued(connection, Lane.TAGGING, limit=1000, lease_s=60)
+        return photos.claim(connection, [id_ for id_, _ in due], lease_s=lease_s)
+
+
+def tagged(claim: Claim, model_id: int, scores: list[float]) -> Settled:
+    """A claim's happy end."""
+    return Settled(
+        id=claim.id,
+        token=claim.token,
+        status=Status.TAGGED,
+        lane=claim.lane,
+        attempt=claim.attempt,
+        scores=scores,
+        model_id=model_id,
+        content_sha256="ab" * 32,
+        content_bytes=1000,
+        width=100,
+        height=80,
+    )
+
+
+def settle(engine: Engine, *settled: Settled) -> set[int]:
+    """Settles photos and publishes their listings; returns the photos that were written."""
+    with engine.begin() as connection:
+        owners = connection.execute(
+            text("SELECT listing_id FROM photo WHERE id = ANY(:ids)"),
+            {"ids": [photo.id for photo in settled]},
+        ).scalars()
+        ids = sorted(set(owners))
+        listings.lock(connection, ids)
+        written = photos.settle(connection, settled)
+        listings.publish(connection, {row.listing_id for row in written}, models.Decisions())
+    return {row.id for row in written}
+
+
+def rows(engine: Engine, query: str, **parameters: Any) -> list[tuple[Any, ...]]:
+    """What a query answers."""
+    with engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(text(query), parameters)]

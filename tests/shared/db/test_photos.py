@@ -1,0 +1,166 @@
+"""A photo moves from state to state once, whoever asks and however often."""
+
+import threading
+from dataclasses import replace
+
+from sqlalchemy import Engine, text
+
+from shared.db import photos
+from shared.domain.photo import Lane, Status
+from shared.settings import Settings
+from tests.marketplace import claim_all, event, record, register, rows, settle, tagged
+
+
+def _queue(engine: Engine, lease_s: float = 60) -> list[int]:
+    with engine.begin() as connection:
+        due = photos.mark_queued(connection, Lane.TAGGING, limit=100, lease_s=lease_s)
+    return [id_ for id_, _ in due]
+
+
+def _claim(engine: Engine, ids: list[int], lease_s: float = 60) -> list[photos.Claim]:
+    with engine.begin() as connection:
+        return photos.claim(connection, ids, lease_s=lease_s)
+
+
+def _sweep(engine: Engine) -> tuple[int, int]:
+    with engine.begin() as connection:
+        return photos.sweep(connection, max_crashes=3)
+
+
+def _ten_photos(engine: Engine, settings: Settings) -> None:
+    record(engine, settings, *(event(f"L{n}") for n in range(10)))
+
+
+def test_a_due_photo_is_queued_once(engine: Engine, settings: Settings) -> None:
+    _ten_photos(engine, settings)
+    assert len(_queue(engine)) == 10
+    assert _queue(engine) == []
+
+
+def test_photos_are_queued_oldest_first(engine: Engine, settings: Settings) -> None:
+    for name in ("first", "second", "third"):
+        record(engine, settings, event(name, photos=[name]))
+    ids = _queue(engine)
+    assert rows(engine, "SELECT url FROM photo ORDER BY array_position(:ids, id)", ids=ids) == [
+        ("first",),
+        ("second",),
+        ("third",),
+    ]
+
+
+def test_relays_at_once_share_the_photos(engine: Engine, settings: Settings) -> None:
+    _ten_photos(engine, settings)
+    taken: list[int] = []
+    threads = [threading.Thread(target=lambda: taken.extend(_queue(engine))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(taken) == len(set(taken)) == 10
+
+
+def test_a_message_that_comes_twice_is_claimed_once(engine: Engine, settings: Settings) -> None:
+    _ten_photos(engine, settings)
+    ids = _queue(engine)
+    assert len(_claim(engine, ids * 2)) == 10
+    assert _claim(engine, ids) == []
+
+
+def test_a_forged_message_claims_nothing_that_was_not_rung_for(
+    engine: Engine, settings: Settings
+) -> None:
+    _ten_photos(engine, settings)
+    assert _claim(engine, [*range(1, 50)]) == []
+
+
+def test_the_attempt_counts_from_the_claim(engine: Engine, settings: Settings) -> None:
+    record(engine, settings, event())
+    [claim] = claim_all(engine)
+    assert claim.attempt == 1
+    assert rows(engine, "SELECT attempt, status FROM photo") == [(1, "working")]
+
+
+def test_a_photo_whose_message_was_lost_is_due_again(engine: Engine, settings: Settings) -> None:
+    record(engine, settings, event())
+    _queue(engine, lease_s=0)
+    assert _sweep(engine) == (1, 0)
+    [claim] = claim_all(engine)
+    assert claim.attempt == 1, "nobody tried, so no attempt was used"
+
+
+def test_a_live_lease_is_left_alone(engine: Engine, settings: Settings) -> None:
+    record(engine, settings, event("L1"), event("L2"))
+    claim_all(engine)
+    record(engine, settings, event("L3"))
+    _queue(engine)
+    assert _sweep(engine) == (0, 0)
+
+
+def test_a_photo_that_lost_its_worker_travels_alone_and_fails_the_third_time(
+    engine: Engine, settings: Settings
+) -> None:
+    record(engine, settings, event())
+    for crash in (1, 2):
+        claim_all(engine, lease_s=0)
+        assert _sweep(engine) == (0, 1)
+        assert rows(engine, "SELECT crashes, alone, status FROM photo") == [
+            (crash, True, "pending")
+        ]
+    claim_all(engine, lease_s=0)
+    assert _sweep(engine) == (0, 0)
+    with engine.begin() as connection:
+        owners = photos.listings_to_give_up(connection, max_crashes=3)
+        assert photos.give_up(connection, owners, max_crashes=3) == 1
+    assert rows(engine, "SELECT status, error_code, crashes FROM photo") == [
+        ("failed", "crashed", 3)
+    ]
+
+
+def test_a_worker_that_comes_back_after_its_lease_cannot_write(
+    engine: Engine, settings: Settings
+) -> None:
+    record(engine, settings, event())
+    with engine.begin() as connection:
+        model_id = register(connection)
+    [late] = claim_all(engine, lease_s=0)
+    _sweep(engine)
+    [current] = claim_all(engine)
+    assert settle(engine, tagged(late, model_id, [0.9, 0.1])) == set()
+    assert settle(engine, tagged(current, model_id, [0.1, 0.9])) == {current.id}
+    assert settle(engine, tagged(current, model_id, [0.9, 0.1])) == set(), "and only once"
+    assert rows(engine, "SELECT scores, token FROM photo") == [([0.1, 0.9], None)]
+
+
+def test_a_photo_to_retry_waits_until_it_is_due(engine: Engine, settings: Settings) -> None:
+    record(engine, settings, event())
+    [claim] = claim_all(engine)
+    later = replace(
+        tagged(claim, 0, []),
+        status=Status.PENDING,
+        lane=Lane.SLOW,
+        due_in_s=3600,
+        error_code="too_slow",
+        scores=None,
+        model_id=None,
+    )
+    assert settle(engine, later) == {claim.id}
+    assert _queue(engine) == []
+    assert rows(engine, "SELECT lane, error_code, due_at > now() + interval '59 m' FROM photo") == [
+        ("slow", "too_slow", True)
+    ]
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE photo SET due_at = now()"))
+        assert len(photos.mark_queued(connection, Lane.SLOW, limit=9, lease_s=9)) == 1
+
+
+def test_what_a_photo_showed_is_stored_whole(engine: Engine, settings: Settings) -> None:
+    record(engine, settings, event())
+    with engine.begin() as connection:
+        model_id = register(connection)
+    [claim] = claim_all(engine)
+    settle(engine, tagged(claim, model_id, [0.75, 0.25]))
+    assert rows(
+        engine,
+        """SELECT status, scores, model_id, encode(content_sha256, 'hex'), content_bytes, width,
+            height, error_code, finished_at IS NOT NULL FROM photo""",
+    ) == [("tagged", [0.75, 0.25], model_id, "ab" * 32, 1000, 100, 80, None, True)]

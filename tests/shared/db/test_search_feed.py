@@ -1,0 +1,96 @@
+"""The feed tells of every change once, in an order that a cursor can trust."""
+
+import random
+import threading
+import time
+
+from sqlalchemy import Engine
+
+from shared.db import search_feed
+from shared.settings import Settings
+from tests.marketplace import claim_all, event, record, register, rows, settle, tagged
+
+
+def _listings(engine: Engine, settings: Settings, count: int) -> list[int]:
+    record(engine, settings, *(event(f"L{n:02}") for n in range(count)))
+    return [row[0] for row in rows(engine, "SELECT id FROM listing ORDER BY id")]
+
+
+def test_a_document_says_all_that_a_search_index_needs(engine: Engine, settings: Settings) -> None:
+    record(engine, settings, event(photos=["a", "b"], seller_tags=["zoom"]))
+    with engine.begin() as connection:
+        model_id = register(connection)
+    first, second = claim_all(engine)
+    settle(engine, tagged(first, model_id, [0.9, 0.0]))
+    settle(engine, tagged(second, model_id, [0.7, 0.4]))
+    with engine.connect() as connection:
+        entries = search_feed.read(connection, after=0, limit=10)
+    assert [(e.position, e.listing_id, e.doc_version) for e in entries] == [
+        (1, "L1", 1),
+        (2, "L1", 2),
+    ]
+    assert entries[0].document["photos"] == {"tagged": 1, "failed": 0, "pending": 1}
+    assert entries[1].document == {
+        "listing_id": "L1",
+        "title": "A camera",
+        "seller_tags": ["zoom"],
+        "occurred_at": "2026-01-01T12:00:00+00:00",
+        "tags": [{"tag": "camera", "score": 0.8}],
+        "related_tags": [{"tag": "tripod", "score": 0.6}],
+        "photos": {"tagged": 2, "failed": 0, "pending": 0},
+        "model_version": "m-1",
+    }
+
+
+def test_a_tag_that_the_seller_gave_is_not_recommended(engine: Engine, settings: Settings) -> None:
+    record(engine, settings, event(seller_tags=["Tripod"]))
+    with engine.begin() as connection:
+        model_id = register(connection)
+    settle(engine, *(tagged(claim, model_id, [0.9, 0.0]) for claim in claim_all(engine)))
+    assert rows(engine, "SELECT document -> 'related_tags' FROM search_feed") == [([],)]
+
+
+def test_a_reader_never_misses_what_commits_late(engine: Engine, settings: Settings) -> None:
+    """Writers take their positions and then dawdle; a reader follows with its cursor."""
+    ids = _listings(engine, settings, 12)
+    stop = threading.Event()
+    seen: list[int] = []
+
+    def write(seed: int) -> None:
+        random_ = random.Random(seed)
+        for _ in range(8):
+            with engine.connect() as connection, connection.begin() as transaction:
+                chosen = random_.sample(ids, 2)
+                search_feed.append(connection, {id_: {"by": seed} for id_ in chosen})
+                time.sleep(random_.random() / 100)
+                if random_.random() < 0.25:
+                    transaction.rollback()
+
+    def read() -> None:
+        cursor = 0
+        while True:
+            last_look = stop.is_set()
+            with engine.connect() as connection:
+                entries = search_feed.read(connection, after=cursor, limit=3)
+            seen.extend(entry.position for entry in entries)
+            cursor = seen[-1] if seen else 0
+            if last_look and not entries:
+                return
+
+    reader = threading.Thread(target=read)
+    writers = [threading.Thread(target=write, args=(seed,)) for seed in range(3)]
+    reader.start()
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    stop.set()
+    reader.join()
+    stored = [row[0] for row in rows(engine, "SELECT position FROM search_feed ORDER BY position")]
+    assert len(stored) > 10
+    assert stored == list(range(1, len(stored) + 1)), "no gaps, also after rollbacks"
+    assert seen == stored
+    versions = rows(engine, "SELECT listing_id, doc_version FROM search_feed ORDER BY position")
+    for listing_id in {row[0] for row in versions}:
+        own = [version for name, version in versions if name == listing_id]
+        assert own == list(range(1, len(own) + 1)), "a listing's versions come in order"
