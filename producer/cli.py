@@ -1,0 +1,114 @@
+"""`tagger produce` and `tagger relay`."""
+
+import os
+import signal
+import stat
+import sys
+import threading
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from producer.intake import Counts, Intake
+from producer.lines import batches, read_lines
+from producer.relay import Relay
+from shared import logs
+from shared.db.session import make_engine
+from shared.domain.photo import Lane
+from shared.errors import SetupError
+from shared.queue import Doorbell, make_app
+from shared.settings import load_settings
+
+#: Exit code of `produce` when some lines were rejected; the others are recorded.
+EXIT_REJECTED = 3
+
+
+def produce(
+    file: Annotated[str, typer.Argument(help="A file of events, one JSON a line; - is stdin.")],
+    backfill: Annotated[
+        bool, typer.Option("--backfill", help="Queue the photos behind all new ones.")
+    ] = False,
+) -> None:
+    """Record listing events. Safe to repeat: what is known already changes nothing.
+
+    Exit code 0: every line was recorded or known. 3: some lines were rejected and stand in the
+    table rejected_event with their reasons.
+    """
+    settings = load_settings()
+    intake = Intake(
+        make_engine(settings, role="produce"),
+        settings,
+        Lane.BACKFILL if backfill else Lane.TAGGING,
+    )
+    with ExitStack() as stack:
+        stream = sys.stdin.buffer if file == "-" else stack.enter_context(_open(file))
+        counts = _record(
+            intake, stream, file, settings.max_event_bytes, settings.intake_batch_events
+        )
+    _report(counts)
+    if counts.rejected:
+        raise typer.Exit(EXIT_REJECTED)
+
+
+def relay() -> None:
+    """Ring for photos that are due, and take back those whose worker is gone, until stopped."""
+    settings = load_settings()
+    logs.configure(settings, role="relay")
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    engine = make_engine(settings, role="relay", connections=2)
+    Relay(engine, Doorbell(make_app(settings), settings), settings).run(stop)
+
+
+def _open(file: str) -> BinaryIO:
+    try:
+        return Path(file).open("rb")
+    except OSError as error:
+        raise SetupError(f"{file}: {error.strerror}") from None
+
+
+def _record(
+    intake: Intake, stream: BinaryIO, name: str, max_bytes: int, batch_lines: int
+) -> Counts:
+    counts = Counts()
+    status = os.fstat(stream.fileno())
+    total = status.st_size if stat.S_ISREG(status.st_mode) else None
+    progress = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[events]} events"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        disable=not sys.stderr.isatty(),
+        transient=True,
+    )
+    with progress:
+        bar = progress.add_task("recording", total=total, events=0)
+        for batch in batches(read_lines(stream, name, max_bytes), batch_lines):
+            counts.add(intake.record(batch))
+            progress.update(
+                bar,
+                advance=sum(len(line.raw) + 1 for line in batch),
+                events=counts.recorded + counts.unchanged + counts.rejected,
+            )
+    return counts
+
+
+def _report(counts: Counts) -> None:
+    console = Console()
+    table = Table("events", "count", show_edge=False, pad_edge=False)
+    table.add_row("recorded", str(counts.recorded))
+    table.add_row("already known or older", str(counts.unchanged))
+    table.add_row("rejected", str(counts.rejected))
+    table.add_row("new photos to tag", str(counts.photos), end_section=True)
+    for code, times in sorted(counts.reasons.items()):
+        table.add_row(f"rejected: {code}", str(times))
+    console.print(table)
+    if counts.rejected:
+        console.print("The rejected lines and their reasons: SELECT * FROM rejected_event;")

@@ -1,0 +1,218 @@
+"""Listing events into rows: one transaction a batch, the newest event of a listing wins."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, Engine, text
+
+from producer.events import EventType, Limits, ListingEvent, newest, parse
+from producer.lines import Line
+from shared.db import listings, photos
+from shared.db.models import Decisions
+from shared.domain.photo import Lane
+from shared.errors import EventError
+from shared.settings import Settings
+
+_KEPT_LINE_CHARS = 64 << 10
+
+
+@dataclass(slots=True)
+class Counts:
+    """What became of event lines."""
+
+    recorded: int = 0
+    unchanged: int = 0  #: older than what is known, or known already
+    rejected: int = 0
+    photos: int = 0  #: new photos to tag
+    reasons: dict[str, int] = field(default_factory=dict[str, int])
+
+    def add(self, other: "Counts") -> None:
+        """Counts another batch in."""
+        self.recorded += other.recorded
+        self.unchanged += other.unchanged
+        self.rejected += other.rejected
+        self.photos += other.photos
+        for code, times in other.reasons.items():
+            self.reasons[code] = self.reasons.get(code, 0) + times
+
+
+class Intake:
+    """Records batches of event lines."""
+
+    def __init__(self, engine: Engine, settings: Settings, lane: Lane = Lane.TAGGING) -> None:
+        self._engine = engine
+        self._lane = lane
+        self._decisions = Decisions()
+        self._limits = Limits(
+            max_event_bytes=settings.max_event_bytes,
+            max_photos=settings.max_photos_per_listing,
+            max_seller_tags=settings.max_seller_tags,
+        )
+
+    def record(self, lines: Sequence[Line]) -> Counts:
+        """Records a batch of lines in one transaction; rejected ones with their reason."""
+        counts = Counts()
+        events: list[ListingEvent] = []
+        rejected: dict[bytes, tuple[Line, EventError]] = {}
+        now = datetime.now(UTC)
+        for line in lines:
+            try:
+                events.append(parse(line.raw, self._limits, now))
+            except EventError as error:
+                rejected.setdefault(hashlib.sha256(line.raw).digest(), (line, error))
+                counts.rejected += 1
+                counts.reasons[error.reason] = counts.reasons.get(error.reason, 0) + 1
+        chosen = newest(events)
+        with self._engine.begin() as connection:
+            _reject(connection, rejected)
+            applied = _upsert(connection, chosen)
+            if applied:
+                counts.photos = self._replace_photos(connection, applied)
+        counts.recorded = len(applied)
+        counts.unchanged = len(events) - len(applied)
+        return counts
+
+    def _replace_photos(self, connection: Connection, applied: dict[int, ListingEvent]) -> int:
+        """Gives listings the photos of their events; returns how many are new."""
+        known = set(
+            connection.execute(
+                text("SELECT DISTINCT listing_id FROM photo WHERE listing_id = ANY(:ids)"),
+                {"ids": list(applied)},
+            ).scalars()
+        )
+        _remove_photos(connection, {id_: event for id_, event in applied.items() if id_ in known})
+        added = _add_photos(connection, applied, self._lane)
+        # A listing whose photos are all new says nothing yet: its first tags will.
+        speaks = [
+            id_
+            for id_, event in applied.items()
+            if id_ in known or event.type is EventType.DELETED or not event.photos
+        ]
+        listings.publish(connection, speaks, self._decisions)
+        if added:
+            photos.wake_relay(connection)
+        return added
+
+
+def _upsert(connection: Connection, events: dict[str, ListingEvent]) -> dict[int, ListingEvent]:
+    """Writes listings where the event is newer than what is known; row id -> event.
+
+    They are written in the order of their names, so that two producers never wait for each
+    other in a ring.
+    """
+    rows = [
+        {
+            "external_id": event.listing_id,
+            "title": event.title,
+            "seller_tags": event.seller_tags,
+            "occurred_at": event.occurred_at.isoformat(),
+            "event_id": event.event_id,
+            "deleted": event.type is EventType.DELETED,
+        }
+        for event in events.values()
+    ]
+    applied = connection.execute(
+        text("""
+            INSERT INTO listing (external_id, title, seller_tags, occurred_at, event_id, deleted_at)
+            SELECT external_id, title, seller_tags, occurred_at, event_id,
+                CASE WHEN deleted THEN occurred_at END
+            FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS new(
+                external_id text, title text, seller_tags text[], occurred_at timestamptz,
+                event_id text, deleted boolean)
+            ORDER BY external_id COLLATE "C"
+            ON CONFLICT (external_id) DO UPDATE SET
+                title = excluded.title, seller_tags = excluded.seller_tags,
+                occurred_at = excluded.occurred_at, event_id = excluded.event_id,
+                deleted_at = excluded.deleted_at, updated_at = now()
+            WHERE (excluded.occurred_at, excluded.event_id)
+                > (listing.occurred_at, listing.event_id)
+            RETURNING id, external_id
+        """),
+        {"rows": json.dumps(rows)},
+    )
+    return {row.id: events[row.external_id] for row in applied}
+
+
+def _remove_photos(connection: Connection, applied: dict[int, ListingEvent]) -> None:
+    """Deletes photos that the listing no longer has; work in flight on them is fenced off."""
+    pairs = [(id_, _digest(url)) for id_, event in applied.items() for url in event.photos]
+    connection.execute(
+        text("""
+            DELETE FROM photo WHERE listing_id = ANY(:ids) AND NOT EXISTS (
+                SELECT FROM unnest(CAST(:listings AS bigint[]), CAST(:digests AS bytea[]))
+                    AS kept(listing_id, url_sha256)
+                WHERE kept.listing_id = photo.listing_id AND kept.url_sha256 = photo.url_sha256)
+        """),
+        {
+            "ids": list(applied),
+            "listings": [pair[0] for pair in pairs],
+            "digests": [pair[1] for pair in pairs],
+        },
+    )
+
+
+def _add_photos(connection: Connection, applied: dict[int, ListingEvent], lane: Lane) -> int:
+    """Adds photos that the listing did not have, and keeps the order of all."""
+    rows = [
+        (id_, position, url)
+        for id_, event in sorted(applied.items())
+        for position, url in enumerate(event.photos)
+    ]
+    if not rows:
+        return 0
+    inserted = connection.execute(
+        text("""
+            INSERT INTO photo (listing_id, position, url, url_sha256, lane)
+            SELECT *, :lane FROM unnest(
+                CAST(:listings AS bigint[]), CAST(:positions AS smallint[]),
+                CAST(:urls AS text[]), CAST(:digests AS bytea[]))
+            ON CONFLICT (listing_id, url_sha256) DO UPDATE SET position = excluded.position
+            RETURNING xmax = 0 AS is_new
+        """),
+        {
+            "listings": [row[0] for row in rows],
+            "positions": [row[1] for row in rows],
+            "urls": [row[2] for row in rows],
+            "digests": [_digest(row[2]) for row in rows],
+            "lane": lane,
+        },
+    ).scalars()
+    return sum(inserted)
+
+
+def _reject(connection: Connection, rejected: dict[bytes, tuple[Line, EventError]]) -> None:
+    """Keeps lines that are no events, each once, with the reason."""
+    if not rejected:
+        return
+    for digest, (line, error) in sorted(rejected.items()):
+        connection.execute(
+            text("""
+                INSERT INTO rejected_event
+                    (line_sha256, line, line_bytes, code, reason, source)
+                VALUES (:digest, :line, :line_bytes, :code, :reason, :source)
+                ON CONFLICT (line_sha256) DO UPDATE SET
+                    times = rejected_event.times + 1, last_seen_at = now(),
+                    code = excluded.code, reason = excluded.reason
+            """),
+            {
+                "digest": digest,
+                "line": _printable(line.raw),
+                "line_bytes": len(line.raw),
+                "code": error.reason,
+                "reason": error.detail,
+                "source": line.source,
+            },
+        )
+
+
+def _printable(raw: bytes) -> str:
+    """The line as text that Postgres stores: what is not UTF-8, and NUL, escaped."""
+    kept = raw[:_KEPT_LINE_CHARS].decode("utf-8", "backslashreplace")
+    return kept.replace("\0", "\\x00")
+
+
+def _digest(url: str) -> bytes:
+    return hashlib.sha256(url.encode()).digest()

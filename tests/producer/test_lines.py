@@ -1,0 +1,56 @@
+"""Lines come whole, bounded, and without waiting for more."""
+
+import io
+import os
+import threading
+
+import pytest
+
+from producer.lines import batches, read_lines
+
+
+def _read(raw: bytes, limit: int = 10) -> list[tuple[bytes, str]]:
+    return [(line.raw, line.source) for line in read_lines(io.BytesIO(raw), "f", limit)]
+
+
+def test_lines_know_where_they_stood_and_blank_ones_are_skipped() -> None:
+    assert _read(b"a\n\n \r\nb\r\nc") == [(b"a", "f:1"), (b"b", "f:4"), (b"c", "f:5")]
+
+
+def test_a_line_that_is_too_long_keeps_its_beginning_and_the_next_one_is_whole() -> None:
+    assert _read(b"x" * 35 + b"\nnext\n") == [(b"x" * 11, "f:1"), (b"next", "f:2")]
+
+
+def test_a_file_comes_in_full_batches() -> None:
+    lines = read_lines(io.BytesIO(b"a\n" * 25), "f", 10)
+    taken = list(batches(lines, 10))
+    assert sum(len(batch) for batch in taken) == 25
+    assert max(len(batch) for batch in taken) <= 10
+
+
+def test_a_line_in_a_pipe_is_not_held_back_until_more_come() -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as stream:
+        taken = batches(read_lines(stream, "pipe", 100), 500)
+        os.write(writing, b"one\n")
+        answer: list[list[bytes]] = []
+        thread = threading.Thread(target=lambda: answer.append([x.raw for x in next(taken)]))
+        thread.start()
+        thread.join(5)
+        assert answer == [[b"one"]]
+        os.close(writing)
+        assert list(taken) == []
+
+
+def test_a_stream_that_fails_says_so_after_what_was_read() -> None:
+    class Broken(io.BytesIO):
+        def readline(self, size: int | None = -1, /) -> bytes:
+            line = super().readline(size)
+            if not line:
+                raise OSError("the disk is gone")
+            return line
+
+    taken = batches(read_lines(Broken(b"a\n"), "f", 10), 5)
+    assert [line.raw for line in next(taken)] == [b"a"]
+    with pytest.raises(OSError, match="the disk is gone"):
+        list(taken)
