@@ -1,0 +1,160 @@
+"""What a photo's bytes say they are, read from the header without decoding (pure).
+
+The bytes decide, never a name or a content type.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from shared.errors import NotAnImage, Undecodable, UnsupportedFormat
+from worker.decode.containers import (
+    JPEG_START,
+    PNG_START,
+    jpeg_segments,
+    png_chunks,
+    webp_chunks,
+)
+from worker.decode.exif import UPRIGHT, orientation
+
+Format = Literal["jpeg", "png", "webp"]
+
+#: SOF0 to SOF15 without DHT, JPG and DAC, which share their range.
+_FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_APP1: Final = 0xE1
+_EXIF: Final = b"Exif\0\0"
+
+#: Formats that are known and refused. OpenCV would decode many of them; fewer decoders
+#: are fewer holes.
+_REFUSED: Final = {
+    "GIF": rb"GIF8[79]a",
+    "TIFF": rb"II[*+]\0|MM\0[*+]",
+    "BMP": rb"BM.{8}",
+    "JPEG 2000": rb"\0\0\0\x0cjP  \r\n|\xff\x4f\xff\x51",
+    "JPEG XL": rb"\0\0\0\x0cJXL |\xff\x0a",
+    "JPEG XR": rb"II\xbc",
+    "AVIF": rb".{4}ftypavi[fs]",
+    "HEIC": rb".{4}ftyp(hei[cfmsx]|hev[cmsx]|mif1|msf1)",
+    "PPM": rb"P[1-7Ff]\s",
+    "ICO": rb"\0\0[\x01\x02]\0.\0",
+    "PSD": rb"8BPS",
+    "HDR": rb"#\?R",
+    "EXR": rb"v/1\x01",
+    "Sun raster": rb"Y\xa6j\x95",
+}
+_REFUSED_FORMATS: Final = {
+    name: re.compile(pattern, re.DOTALL) for name, pattern in _REFUSED.items()
+}
+_SVG_STARTS: Final = (b"<svg", b"<?xml", b"<!--", b"<!DOCTYPE svg")
+_TEXT_BYTES: Final = 4096  # how far an SVG's root element is looked for
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A picture as its header claims it: pixels as stored, before `orientation` is applied.
+
+    `orientation` is EXIF's, 1 (upright) to 8; `has_alpha` is True where pixels may be
+    transparent in any way.
+    """
+
+    format: Format
+    width: int
+    height: int
+    has_alpha: bool
+    orientation: int
+
+
+def sniff(body: bytes) -> Header:
+    """The header of a JPEG, PNG or still WebP.
+
+    Raises:
+        NotAnImage: nothing that is known as a picture.
+        UnsupportedFormat: a picture in another format, which the detail names.
+        Undecodable: the header ends early or contradicts itself.
+    """
+    if body.startswith(JPEG_START):
+        header = _jpeg(body)
+    elif body.startswith(PNG_START):
+        header = _png(body)
+    elif body.startswith(b"RIFF") and body[8:12] == b"WEBP":
+        header = _webp(body)
+    else:
+        raise _refusal(body[:_TEXT_BYTES])
+    if not header.width or not header.height:
+        raise Undecodable("has no pixels")
+    return header
+
+
+def _refusal(start: bytes) -> NotAnImage | UnsupportedFormat:
+    for name, pattern in _REFUSED_FORMATS.items():
+        if pattern.match(start):
+            return UnsupportedFormat(name)
+    if start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(_SVG_STARTS) and b"<svg" in start:
+        return UnsupportedFormat("SVG")
+    return NotAnImage("" if start else "empty")
+
+
+def _jpeg(body: bytes) -> Header:
+    width = height = 0
+    turned = UPRIGHT
+    for (kind,), start, end in jpeg_segments(body):
+        if kind in _FRAMES and not width:
+            if end - start < 6:
+                raise Undecodable("the header ends early")
+            height = int.from_bytes(body[start + 1 : start + 3])
+            width = int.from_bytes(body[start + 3 : start + 5])
+        elif kind == _APP1 and turned == UPRIGHT and body.startswith(_EXIF, start):
+            turned = orientation(body[start + len(_EXIF) : end])
+    return Header("jpeg", width, height, has_alpha=False, orientation=turned)
+
+
+def _png(body: bytes) -> Header:
+    width = height = 0
+    has_alpha = False
+    turned = UPRIGHT
+    for number, (kind, start, end) in enumerate(png_chunks(body)):
+        if (number == 0) != (kind == b"IHDR") or (number == 0 and end - start != 13):
+            raise Undecodable("does not start with one header")
+        if kind == b"IHDR":
+            width = int.from_bytes(body[start : start + 4])
+            height = int.from_bytes(body[start + 4 : start + 8])
+            has_alpha = body[start + 9] in {4, 6}
+        elif kind == b"tRNS":
+            has_alpha = True
+        elif kind == b"eXIf":
+            turned = orientation(body[start:end])
+        elif kind == b"IDAT":
+            break
+    return Header("png", width, height, has_alpha=has_alpha, orientation=turned)
+
+
+def _webp(body: bytes) -> Header:
+    header: Header | None = None
+    turned = UPRIGHT
+    for kind, start, end in webp_chunks(body):
+        if header is None:
+            header = _webp_first(kind, body[start : min(end, start + 10)])
+        elif kind == b"EXIF":
+            turned = orientation(body[start:end].removeprefix(_EXIF))
+    if header is None:
+        raise Undecodable("the header ends early")
+    return Header("webp", header.width, header.height, header.has_alpha, turned)
+
+
+def _webp_first(kind: bytes, data: bytes) -> Header:
+    """The header out of the first chunk (RFC 9649, section 2)."""
+    if len(data) < (5 if kind == b"VP8L" else 10):
+        raise Undecodable("the header ends early")
+    if kind == b"VP8X":
+        if data[0] & 0x02:
+            raise UnsupportedFormat("animated WebP")
+        width, height = (1 + int.from_bytes(data[i : i + 3], "little") for i in (4, 7))
+        return Header("webp", width, height, bool(data[0] & 0x10), UPRIGHT)
+    if kind == b"VP8L" and data[0] == 0x2F:
+        bits = int.from_bytes(data[1:5], "little")
+        width, height = 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+        return Header("webp", width, height, bool(bits >> 28 & 1), UPRIGHT)
+    if kind == b"VP8 " and data[3:6] == b"\x9d\x01\x2a":
+        width, height = (int.from_bytes(data[i : i + 2], "little") & 0x3FFF for i in (6, 8))
+        return Header("webp", width, height, has_alpha=False, orientation=UPRIGHT)
+    raise Undecodable("does not start with a picture")

@@ -1,0 +1,191 @@
+"""Which URLs and which network addresses photos may come from (pure).
+
+A URL is taken apart by the grammar of RFC 3986, appendix B, and put together again from
+its checked parts. The client dials what is returned here and nothing else, so it cannot
+read another host out of the text than the one that was checked.
+"""
+
+import re
+from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import Final
+from urllib.parse import quote, urljoin
+
+from shared.errors import BadUrl
+
+MAX_URL_CHARACTERS: Final = 2048
+MAX_HOST_CHARACTERS: Final = 253  # RFC 1035, section 2.3.4
+
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_URL: Final = re.compile(r"(https?)://([^/?#]+)([^?#]*)(\?[^#]*)?(?:#.*)?", re.IGNORECASE)
+_AUTHORITY: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:@%]+)(?::([0-9]{0,5}))?")
+_HOST: Final = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
+_NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
+#: Whitespace and controls of ASCII and Latin-1, and the backslash that browsers read as a slash.
+_FORBIDDEN: Final = re.compile(r"[\x00-\x20\x7f-\xa0\\]|[^\S ]")
+#: IDNA 2003 and 2008 make different hosts of these (UTS 46, section 4.1.1); guess neither.
+_AMBIGUOUS: Final = re.compile("[\u00df\u1e9e\u03c2\u200c\u200d]")
+
+#: RFC 6890 and the IANA registry of special-purpose addresses, plus one cloud's own.
+_SPECIAL_V4: Final = tuple(
+    IPv4Network(block)
+    for block in (
+        "0.0.0.0/8",  # this network
+        "10.0.0.0/8",  # private
+        "100.64.0.0/10",  # carrier-grade NAT
+        "127.0.0.0/8",  # loopback
+        "168.63.129.16/32",  # Azure's host agent hands out secrets here
+        "169.254.0.0/16",  # link-local, the metadata services of most clouds
+        "172.16.0.0/12",  # private
+        "192.0.0.0/24",  # protocol assignments
+        "192.0.2.0/24",  # documentation
+        "192.31.196.0/24",  # AS112
+        "192.52.193.0/24",  # automatic multicast tunnels
+        "192.88.99.0/24",  # 6to4 relays
+        "192.168.0.0/16",  # private
+        "192.175.48.0/24",  # AS112
+        "198.18.0.0/15",  # benchmarks
+        "198.51.100.0/24",  # documentation
+        "203.0.113.0/24",  # documentation
+        "224.0.0.0/4",  # multicast
+        "240.0.0.0/4",  # reserved, broadcast
+    )
+)
+#: All else in IPv6 is refused unread: loopback, IPv4-mapped and -compatible, both NAT64
+#: prefixes, unique-local, link-local, site-local, multicast, and what is not assigned.
+_GLOBAL_V6: Final = IPv6Network("2000::/3")
+_SPECIAL_V6: Final = tuple(
+    IPv6Network(block)
+    for block in (
+        "2001::/23",  # protocol assignments: Teredo, benchmarks, ORCHID
+        "2001:db8::/32",  # documentation
+        "2002::/16",  # 6to4: an IPv4 address in disguise
+        "2620:4f:8000::/48",  # AS112
+        "3ffe::/16",  # the returned 6bone
+        "3fff::/20",  # documentation
+    )
+)
+
+
+def is_public(address: str) -> bool:
+    """Whether a numeric address is one of the open internet.
+
+    Forms of IPv6 that carry an IPv4 address are never public, whatever they carry, and
+    neither is an address with a scope, or text that is not an address.
+    """
+    try:
+        v4 = IPv4Address(address)
+    except AddressValueError:
+        return _is_public_v6(address)
+    return not any(v4 in block for block in _SPECIAL_V4)
+
+
+def _is_public_v6(address: str) -> bool:
+    try:
+        v6 = IPv6Address(address)
+    except AddressValueError:
+        return False
+    isatap = (int(v6) >> 32) & 0xFDFF_FFFF == 0x5EFE  # RFC 5214: IPv4 in the interface's part
+    return (
+        v6.scope_id is None
+        and not isatap
+        and v6 in _GLOBAL_V6
+        and not any(v6 in block for block in _SPECIAL_V6)
+    )
+
+
+def check_url(url: str, *, allowed_ports: frozenset[int]) -> str:
+    """The URL to dial: ASCII, its host in one canonical spelling, without a fragment.
+
+    Numeric hosts come out in their plain form (`0x7f.1` as `127.0.0.1`), for
+    `is_public` to judge where the connection is made.
+
+    Raises:
+        BadUrl: photos are not fetched from such a URL. The detail never quotes it.
+    """
+    if len(url) > MAX_URL_CHARACTERS:
+        raise BadUrl(f"more than {MAX_URL_CHARACTERS} characters")
+    if _FORBIDDEN.search(url):
+        raise BadUrl("control character, space or backslash")
+    match = _URL.fullmatch(url)
+    if match is None:
+        raise BadUrl("not an absolute http or https URL with a host")
+    scheme, authority, path, query = match.groups()
+    scheme = scheme.lower()
+    if "@" in authority:
+        raise BadUrl("user name or password")
+    parts = _AUTHORITY.fullmatch(authority)
+    if parts is None:
+        raise BadUrl("malformed host or port")
+    port = int(parts[2]) if parts[2] else _DEFAULT_PORTS[scheme]
+    if port not in allowed_ports:
+        raise BadUrl(f"port {port} is not allowed")
+    suffix = "" if port == _DEFAULT_PORTS[scheme] else f":{port}"
+    return f"{scheme}://{_host(parts[1])}{suffix}{_ascii(path) or '/'}{_ascii(query or '')}"
+
+
+def join_redirect(base: str, location: str) -> str:
+    """Where a `Location` header leads from `base` (RFC 9110, section 10.2.2); not yet checked.
+
+    Raises:
+        BadUrl: the header is not a reference to a URL.
+    """
+    # urljoin would drop some of these silently and so hide them from check_url.
+    if _FORBIDDEN.search(location):
+        raise BadUrl("control character, space or backslash in a redirect")
+    try:
+        return urljoin(base, location)
+    except ValueError:
+        raise BadUrl("malformed redirect") from None
+
+
+def _host(text: str) -> str:
+    if text.startswith("["):
+        try:
+            return f"[{IPv6Address(text[1:-1]).compressed}]"
+        except AddressValueError:
+            raise BadUrl("malformed IPv6 address") from None
+    host = _idna(text).lower().removesuffix(".")
+    if len(host) > MAX_HOST_CHARACTERS or not _HOST.fullmatch(host):
+        raise BadUrl("malformed host")
+    labels = host.split(".")
+    return str(_ipv4(labels)) if _NUMBER.fullmatch(labels[-1]) else host
+
+
+def _idna(host: str) -> str:
+    if host.isascii():
+        return host
+    if len(host) > MAX_HOST_CHARACTERS or _AMBIGUOUS.search(host):
+        raise BadUrl("host name has no single ASCII form")
+    try:
+        return host.encode("idna").decode("ascii")
+    except UnicodeError:
+        raise BadUrl("host name has no ASCII form") from None
+
+
+def _ipv4(labels: list[str]) -> IPv4Address:
+    """One to four numbers, decimal, octal or hexadecimal, as inet_aton(3) reads them."""
+    try:
+        *bytes_, rest = [_number(label) for label in labels]
+        if len(bytes_) > 3 or max(bytes_, default=0) > 255 or rest >= 256 ** (4 - len(bytes_)):
+            raise BadUrl("malformed IPv4 address")
+    except ValueError:
+        raise BadUrl("malformed IPv4 address") from None
+    head = sum(byte << (24 - 8 * place) for place, byte in enumerate(bytes_))
+    return IPv4Address(head + rest)
+
+
+def _number(label: str) -> int:
+    if not _NUMBER.fullmatch(label):
+        raise ValueError(label)
+    octal = len(label) > 1 and label.isdecimal() and label.startswith("0")
+    return int(label, 8) if octal else int(label, 0)
+
+
+def _ascii(text: str) -> str:
+    """Everything outside ASCII percent-encoded as UTF-8; what is ASCII stays as it was sent."""
+    if text.isascii():
+        return text
+    try:
+        return "".join(c if c.isascii() else quote(c) for c in text)
+    except UnicodeEncodeError:
+        raise BadUrl("characters that have no UTF-8 form") from None
