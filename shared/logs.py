@@ -1,7 +1,11 @@
 """Logs of every process: readable on a terminal, JSON lines everywhere else."""
 
 import logging
+import os
 import sys
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
@@ -51,8 +55,30 @@ def configure(settings: Settings, *, role: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings.log_level)
+    logging.captureWarnings(capture=True)
     for name, level in _QUIET.items():
         logging.getLogger(name).setLevel(level)
+
+
+@contextmanager
+def native_output() -> Generator[None]:
+    """Turns what native libraries print to stderr in this block into log records.
+
+    For start-up only: it redirects the file descriptor of the whole process.
+    """
+    log = structlog.get_logger()
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as caught:
+        os.dup2(caught.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            caught.seek(0)
+            for line in caught.read().decode(errors="replace").splitlines():
+                log.info("native", text=line)
 
 
 def _role(role: str) -> structlog.typing.Processor:

@@ -57,7 +57,7 @@ class Settings(BaseSettings):
     #: The relay leaves rows due once a queue holds this many messages.
     queue_depth_messages: PositiveInt = 32
     #: A photo rung for and not claimed within this time is rung for again.
-    queued_lease_s: PositiveFloat = 60
+    queued_lease_s: PositiveFloat = 20
     #: A photo claimed and not finished within this time counts as crashed.
     working_lease_s: PositiveFloat = 120
     max_attempts: PositiveInt = 5
@@ -69,7 +69,7 @@ class Settings(BaseSettings):
     #: A photo that takes longer leaves the fast lane and comes round in the slow one.
     fetch_deadline_s: PositiveFloat = 5
     slow_fetch_deadline_s: PositiveFloat = 30
-    max_photo_bytes: PositiveInt = 20 << 20
+    max_photo_bytes: PositiveInt = 10 << 20
     max_redirects: Annotated[int, Field(ge=0, le=10)] = 3
     connections_per_host: PositiveInt = 16
     user_agent: str = "listing-tagger/0.1"
@@ -78,7 +78,7 @@ class Settings(BaseSettings):
     allowed_ports: Annotated[frozenset[Port], NoDecode] = frozenset({80, 443})
 
     # Decoding
-    max_photo_pixels: PositiveInt = 50_000_000
+    max_photo_pixels: PositiveInt = 40_000_000
     #: The paper's rule: height x width x channels below this shows nothing.
     min_photo_elements: PositiveInt = 1000
 

@@ -1,5 +1,7 @@
 """What tests share: real servers, a fresh database for each test, photos and a fleet."""
 
+# pyright: reportUnknownMemberType=false
+
 import itertools
 from collections.abc import Generator
 from pathlib import Path

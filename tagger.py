@@ -1,0 +1,58 @@
+"""The `tagger` command: mounts the commands of the packages, and words their failures."""
+
+import sys
+
+import typer
+from rich.console import Console
+from sqlalchemy.exc import DBAPIError
+
+from dev.cli import app as dev_commands
+from producer import cli as producer_commands
+from shared import cli as shared_commands
+from shared.errors import TaggerError
+from worker import cli as worker_commands
+
+app = typer.Typer(
+    help="Listing photos in, tags for search out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command()(shared_commands.migrate)
+app.command()(producer_commands.produce)
+app.command()(producer_commands.relay)
+app.command()(worker_commands.worker)
+app.command()(worker_commands.train)
+app.command()(shared_commands.feed)
+app.add_typer(dev_commands, name="dev")
+
+#: https://www.postgresql.org/docs/current/errcodes-appendix.html
+_UNDEFINED_TABLE = "42P01"
+_UNDEFINED_COLUMN = "42703"
+
+
+def main() -> None:
+    """Runs a command; a failure is one clear line and exit code 1, never a traceback."""
+    try:
+        app()
+    except TaggerError as error:
+        _fail(f"{error.code}: {error}")
+    except DBAPIError as error:
+        code = getattr(error.orig, "pgcode", None)
+        if code in (_UNDEFINED_TABLE, _UNDEFINED_COLUMN):
+            _fail("setup_error: the database lacks this version's schema; run `tagger migrate`")
+        lines = str(error.orig).strip().splitlines() or [type(error.orig).__name__]
+        _fail(f"database_error: Postgres says: {lines[0]}")
+    except BrokenPipeError:
+        # The reader has seen enough, as `head` does.
+        sys.stderr.close()
+        sys.exit(0)
+
+
+def _fail(sentence: str) -> None:
+    Console(stderr=True).print(sentence, style="red", markup=False, highlight=False, soft_wrap=True)
+    sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

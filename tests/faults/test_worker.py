@@ -1,0 +1,77 @@
+"""A worker that dies or is stopped in the middle of its work loses nothing."""
+
+import time
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from dev.fleet import Fleet
+from dev.listings import PhotoFile, write_events
+from dev.origin import Origin
+from tests.marketplace import rows
+from tests.settled import assert_settled, wait_until_settled
+
+_COPIES = 20
+
+
+def _publish(fleet: Fleet, photos: list[PhotoFile], origin: Origin, folder: Path) -> int:
+    """Publishes each photo under many listings; returns how many photos that makes."""
+    many = photos * _COPIES
+    write_events(many, origin.url, folder / "events.jsonl")
+    assert fleet.run("produce", str(folder / "events.jsonl")).returncode == 0
+    return len(many)
+
+
+def _wait_for_work(engine: Engine, at_least: int) -> None:
+    deadline = time.monotonic() + 30
+    while rows(engine, "SELECT count(*) FROM photo WHERE status = 'tagged'")[0][0] < at_least:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def _tags(engine: Engine) -> list[tuple[object, ...]]:
+    return rows(
+        engine,
+        """SELECT external_id, name, photo_tag.score FROM photo_tag
+        JOIN photo ON photo.id = photo_id JOIN listing ON listing.id = photo.listing_id
+        JOIN tag ON tag.id = tag_id ORDER BY 1, 2""",
+    )
+
+
+def test_a_worker_killed_mid_run_and_started_again_loses_nothing(
+    engine: Engine, fleet: Fleet, photos: list[PhotoFile], origin: Origin, tmp_path: Path
+) -> None:
+    fleet.environment |= {"TAGGER_WORKING_LEASE_S": "3", "TAGGER_BATCH_PHOTOS": "8"}
+    fleet.start("relay", "relay")
+    fleet.start("worker", "worker", "--processes", "1")
+    total = _publish(fleet, photos, origin, tmp_path)
+    _wait_for_work(engine, total // 10)
+    fleet.kill("worker")
+    held = rows(engine, "SELECT count(*) FROM photo WHERE status = 'working'")[0][0]
+    left = rows(engine, "SELECT count(*) FROM photo WHERE status <> 'tagged'")[0][0]
+    assert left > 0, "it was killed in the middle"
+    fleet.start("worker", "worker", "--processes", "1")
+    wait_until_settled(engine, total)
+    assert_settled(engine, total)
+    assert rows(engine, "SELECT count(*) FROM photo WHERE status = 'failed'") == [(0,)]
+    assert rows(engine, "SELECT count(*) FROM photo WHERE crashes > 0") == [(held,)]
+    first = {row[1:]: row for row in _tags(engine)}
+    assert len(_tags(engine)) % _COPIES == 0, "each copy of a photo has the same tags"
+    assert first
+
+
+def test_a_worker_that_is_asked_to_stop_finishes_what_it_holds(
+    engine: Engine, fleet: Fleet, photos: list[PhotoFile], origin: Origin, tmp_path: Path
+) -> None:
+    fleet.environment["TAGGER_BATCH_PHOTOS"] = "8"
+    fleet.start("relay", "relay")
+    fleet.start("worker", "worker", "--processes", "1")
+    total = _publish(fleet, photos, origin, tmp_path)
+    _wait_for_work(engine, total // 10)
+    assert fleet.stop("worker") == {"worker": 0}
+    assert rows(engine, "SELECT count(*) FROM photo WHERE status = 'working'") == [(0,)]
+    assert rows(engine, "SELECT count(*) > 0 FROM photo WHERE status <> 'tagged'") == [(True,)]
+    fleet.start("worker", "worker", "--processes", "1")
+    wait_until_settled(engine, total)
+    assert_settled(engine, total)
+    assert rows(engine, "SELECT max(attempt), max(crashes) FROM photo") == [(1, 0)]

@@ -1,0 +1,55 @@
+"""Training runs beside tagging, on a queue and a worker of its own."""
+
+import importlib.util
+import time
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from dev.fleet import Fleet
+from tests.marketplace import rows
+from tests.worker.training.shapes import write_shapes
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("tensorflow") is None, reason="needs the extra `train`"
+)
+
+
+def _wait_for_run(engine: Engine, fleet: Fleet) -> tuple[str, str | None, int]:
+    deadline = time.monotonic() + 100
+    while True:
+        [row] = rows(engine, "SELECT status, error_code, attempt FROM training_run")
+        if row[0] in ("succeeded", "failed"):
+            return row[0], row[1], row[2]
+        assert time.monotonic() < deadline, (row, fleet.log("training"))
+        time.sleep(0.2)
+
+
+def test_a_training_asked_for_by_row_ends_with_a_candidate_model(
+    engine: Engine, fleet: Fleet, tmp_path: Path
+) -> None:
+    write_shapes(tmp_path / "data", 90)
+    fleet.start("relay", "relay")
+    fleet.start("training", "worker", "--queues", "training")
+    asked = fleet.run("train", "--queue", "--data", "data", "--out", "model", "--epochs", "2")
+    assert asked.returncode == 0, asked.stderr
+    assert _wait_for_run(engine, fleet) == ("succeeded", None, 1)
+    [(status, version, progress)] = rows(
+        engine,
+        """SELECT model.status, version, progress FROM training_run
+        JOIN model ON model.id = model_id""",
+    )
+    assert status == "candidate"
+    assert version in (tmp_path / "model" / "manifest.json").read_text()
+    assert progress["epoch"] == 2
+    assert fleet.stop() == {"relay": 0, "training": 0}
+
+
+def test_a_training_that_cannot_be_done_says_why_in_its_row(
+    engine: Engine, fleet: Fleet, tmp_path: Path
+) -> None:
+    fleet.start("relay", "relay")
+    fleet.start("training", "worker", "--queues", "training")
+    fleet.run("train", "--queue", "--data", str(tmp_path / "nothing"), "--out", "model")
+    assert _wait_for_run(engine, fleet) == ("failed", "bad_dataset", 1)

@@ -1,0 +1,73 @@
+"""The one check after every run: each photo is settled once, and everything agrees."""
+
+import json
+import time
+from typing import Any
+
+from sqlalchemy import Engine
+
+from dev.fleet import Fleet
+from tests.marketplace import rows
+
+
+def wait_until_settled(engine: Engine, photos: int, timeout_s: float = 60) -> None:
+    """Waits until so many photos are tagged or failed."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        counts = dict(rows(engine, "SELECT status, count(*) FROM photo GROUP BY 1"))  # pyright: ignore[reportArgumentType]
+        if counts.get("tagged", 0) + counts.get("failed", 0) >= photos:
+            return
+        assert time.monotonic() < deadline, counts
+        time.sleep(0.05)
+
+
+def assert_settled(engine: Engine, photos: int) -> None:
+    """Every photo has one final row, no lease lives, and tags and feed tell the same story."""
+    assert rows(engine, "SELECT count(*) FROM photo") == [(photos,)]
+    assert (
+        rows(engine, "SELECT DISTINCT status FROM photo EXCEPT VALUES ('tagged'), ('failed')") == []
+    )
+    assert rows(engine, "SELECT id FROM photo WHERE (lease_until, token) IS NOT NULL") == []
+    assert (
+        rows(engine, "SELECT id FROM photo WHERE (status = 'failed') <> (error_code IS NOT NULL)")
+        == []
+    )
+    assert (
+        rows(
+            engine,
+            """SELECT id FROM photo WHERE (status = 'tagged') <> (scores IS NOT NULL)
+            OR status = 'tagged' AND (model_id IS NULL OR content_sha256 IS NULL)""",
+        )
+        == []
+    )
+    positions = [row[0] for row in rows(engine, "SELECT position FROM search_feed ORDER BY 1")]
+    assert positions == list(range(1, len(positions) + 1))
+    last: dict[str, dict[str, Any]] = {}
+    for listing_id, version, document in rows(
+        engine, "SELECT listing_id, doc_version, document FROM search_feed ORDER BY position"
+    ):
+        assert version == last.get(listing_id, {}).get("version", 0) + 1
+        last[listing_id] = {"version": version, "document": document}
+    listings = rows(
+        engine,
+        """SELECT external_id, (SELECT count(*) FROM photo WHERE listing_id = listing.id),
+            (SELECT coalesce(array_agg(tag.name ORDER BY rank), '{}') FROM listing_tag
+                JOIN tag ON tag.id = tag_id WHERE listing_id = listing.id)
+        FROM listing WHERE deleted_at IS NULL""",
+    )
+    for external_id, count, tags in listings:
+        document = last[external_id]["document"]
+        assert document["photos"]["pending"] == 0
+        assert document["photos"]["tagged"] + document["photos"]["failed"] == count
+        assert [tag["tag"] for tag in document["tags"]] == tags
+        related = {tag["tag"] for tag in document["related_tags"]}
+        assert not related & {*tags, *document["seller_tags"]}
+
+
+def assert_quiet(fleet: Fleet, *names: str, allowed: tuple[str, ...] = ()) -> None:
+    """The processes wrote JSON lines only, and none above `info` but those allowed."""
+    for name in names:
+        for line in fleet.log(name).splitlines():
+            record = json.loads(line)
+            loud = record.get("level") not in ("debug", "info")
+            assert not loud or record["event"] in allowed, line

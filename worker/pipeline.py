@@ -1,0 +1,218 @@
+"""The whole flow of one batch: claim, fetch, decode, infer, decide, store."""
+
+import hashlib
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
+
+from shared.db import listings, photos
+from shared.db.models import Decisions
+from shared.db.photos import Claim, Settled
+from shared.domain.decision import Decision
+from shared.domain.photo import Lane, Status
+from shared.domain.retry import RetryPolicy
+from shared.errors import DecodeError, ModelError, PhotoError, TooSlow, Unexpected
+from shared.settings import Settings
+from worker.decode import pixels, sniff
+from worker.fetch.download import Downloader
+from worker.model.tagger import Tagger
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """The model of this process, and its rows."""
+
+    tagger: Tagger
+    decision: Decision
+    model_id: int
+    tag_ids: dict[str, int]
+    input_height: int
+    input_width: int
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A photo that was decoded: pixels uint8 [height, width, 3], and facts of its file."""
+
+    pixels: NDArray[np.uint8]
+    content_sha256: str
+    content_bytes: int
+    width: int
+    height: int
+
+
+class Pipeline:
+    """Tags batches of photos; one per process, used by several threads."""
+
+    def __init__(self, engine: Engine, model: ServedModel, settings: Settings) -> None:
+        self._engine = engine
+        self._model = model
+        self._settings = settings
+        self._decisions = Decisions()
+        self._retry = RetryPolicy(
+            settings.max_attempts, settings.backoff_base_s, settings.backoff_max_s
+        )
+        self._local = threading.local()
+
+    def tag(self, ids: Sequence[int]) -> None:
+        """Tags the photos of a message, those of them that are still to be done."""
+        started = time.monotonic()
+        with self._engine.begin() as connection:
+            claims = photos.claim(connection, ids, lease_s=self._settings.working_lease_s)
+        if not claims:
+            return
+        seen = self._see(claims)
+        scores = self._score(seen)
+        settled = [self._settle(claim, scores[claim.id], seen[claim.id]) for claim in claims]
+        self._store(claims, settled)
+        log.info(
+            "batch.done",
+            lane=claims[0].lane,
+            photos=len(claims),
+            tagged=sum(photo.status == Status.TAGGED for photo in settled),
+            errors=dict(Counter(photo.error_code for photo in settled if photo.error_code)),
+            seconds=round(time.monotonic() - started, 3),
+        )
+
+    def _see(self, claims: Sequence[Claim]) -> dict[int, Seen | PhotoError]:
+        """Fetches and decodes; a photo's own failure stands in its place."""
+        slow = claims[0].lane is Lane.SLOW
+        deadline_s = (
+            self._settings.slow_fetch_deadline_s if slow else self._settings.fetch_deadline_s
+        )
+        downloads = self._downloader().fetch([claim.url for claim in claims], deadline_s=deadline_s)
+        return {
+            claim.id: download if isinstance(download, PhotoError) else self._decode(download.body)
+            for claim, download in zip(claims, downloads, strict=True)
+        }
+
+    def _decode(self, body: bytes) -> Seen | PhotoError:
+        try:
+            header = sniff.sniff(body)
+            decoded = pixels.to_pixels(
+                body,
+                width=self._model.input_width,
+                height=self._model.input_height,
+                max_photo_pixels=self._settings.max_photo_pixels,
+                min_photo_elements=self._settings.min_photo_elements,
+            )
+        except DecodeError as error:
+            return error
+        except Exception as error:  # one odd photo must not fail its batch
+            log.exception("photo.unexpected")
+            return Unexpected(type(error).__name__)
+        return Seen(
+            decoded, hashlib.sha256(body).hexdigest(), len(body), header.width, header.height
+        )
+
+    def _score(
+        self, seen: dict[int, Seen | PhotoError]
+    ) -> dict[int, NDArray[np.float32] | PhotoError]:
+        """Scores [tags] of each decoded photo, in one call for all of them."""
+        scores: dict[int, NDArray[np.float32] | PhotoError] = {
+            id_: photo for id_, photo in seen.items() if isinstance(photo, PhotoError)
+        }
+        decoded = {id_: photo for id_, photo in seen.items() if isinstance(photo, Seen)}
+        if decoded:
+            rows = self._model.tagger.scores(np.stack([p.pixels for p in decoded.values()]))
+            for id_, row in zip(decoded, rows, strict=True):
+                usable = bool(np.isfinite(row).all())
+                scores[id_] = row if usable else ModelError("the scores are not numbers")
+        return scores
+
+    def _settle(
+        self, claim: Claim, scores: NDArray[np.float32] | PhotoError, seen: Seen | PhotoError
+    ) -> Settled:
+        if isinstance(scores, PhotoError):
+            return self._settle_error(claim, scores)
+        assert isinstance(seen, Seen)  # noqa: S101  # only decoded photos have scores
+        return Settled(
+            id=claim.id,
+            token=claim.token,
+            status=Status.TAGGED,
+            lane=claim.lane,
+            attempt=claim.attempt,
+            content_sha256=seen.content_sha256,
+            content_bytes=seen.content_bytes,
+            width=seen.width,
+            height=seen.height,
+            scores=scores.tolist(),
+            model_id=self._model.model_id,
+        )
+
+    def _settle_error(self, claim: Claim, error: PhotoError) -> Settled:
+        delay_s = self._retry.delay_s(error, claim.attempt)
+        lane = claim.lane
+        if isinstance(error, TooSlow) and lane is not Lane.SLOW and delay_s is not None:
+            lane, delay_s = Lane.SLOW, 0
+        return Settled(
+            id=claim.id,
+            token=claim.token,
+            status=Status.FAILED if delay_s is None else Status.PENDING,
+            lane=lane,
+            attempt=claim.attempt,
+            due_in_s=delay_s or 0,
+            error_code=error.code,
+            error_detail=error.detail[:500].replace("\0", ""),
+        )
+
+    def _store(self, claims: Sequence[Claim], settled: Sequence[Settled]) -> None:
+        """One transaction; tried again while the lease lasts if Postgres is away."""
+        give_up_at = time.monotonic() + self._settings.working_lease_s / 2
+        pause_s = 0.5
+        while True:
+            try:
+                self._store_once(claims, settled)
+            except OperationalError:
+                if time.monotonic() + pause_s > give_up_at:
+                    raise
+                log.warning("batch.store_again", photos=len(claims), pause_s=pause_s)
+                time.sleep(pause_s)
+                pause_s *= 2
+            else:
+                return
+
+    def _store_once(self, claims: Sequence[Claim], settled: Sequence[Settled]) -> None:
+        final = {photo.id for photo in settled if photo.status is not Status.PENDING}
+        tags = {
+            photo.id: self._model.decision.tags(np.asarray(photo.scores, np.float32))
+            for photo in settled
+            if photo.scores is not None
+        }
+        with self._engine.begin() as connection:
+            listings.lock(connection, {c.listing_id for c in claims if c.id in final})
+            written = photos.settle(connection, settled)
+            tagged = [row.id for row in written if row.status == Status.TAGGED]
+            photos.replace_tags(
+                connection,
+                tagged,
+                [
+                    (id_, self._model.tag_ids[tag], score, rank)
+                    for id_ in tagged
+                    for rank, (tag, score) in enumerate(tags[id_], start=1)
+                ],
+                model_id=self._model.model_id,
+            )
+            if any(row.status == Status.PENDING for row in written):
+                photos.wake_relay(connection)
+            published = {row.listing_id for row in written if row.status != Status.PENDING}
+            listings.publish(connection, published, self._decisions)
+        if len(written) < len(claims):
+            # Their lease ran out and someone else has them, or their listing is gone.
+            log.warning("batch.fenced_off", photos=len(claims) - len(written))
+
+    def _downloader(self) -> Downloader:
+        """This thread's downloader: libcurl's connections belong to one thread."""
+        if not hasattr(self._local, "downloader"):
+            self._local.downloader = Downloader(self._settings)
+        return self._local.downloader

@@ -1,0 +1,94 @@
+"""One worker process: one model, a few threads, some queues.
+
+Run by the supervisor as `python -m worker.process QUEUES THREADS NAME`.
+"""
+
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false
+# Celery carries no types.
+
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from types import FrameType
+
+import structlog
+from celery import Celery
+from celery.worker import WorkController, state
+from sqlalchemy.exc import OperationalError
+
+from shared import logs
+from shared.domain.photo import TRAINING_QUEUE
+from shared.errors import TaggerError
+from shared.settings import Settings, load_settings
+
+log = structlog.get_logger()
+
+#: sysexits.h EX_CONFIG: starting it again cannot help.
+EXIT_SETUP = 78
+
+
+def main(arguments: list[str]) -> int:
+    """Works until SIGTERM; the exit code says whether starting again makes sense."""
+    queues, threads, name = arguments[0].split(","), int(arguments[1]), arguments[2]
+    try:
+        settings = load_settings()
+        logs.configure(settings, role=name)
+        _end_with_parent(os.getppid())
+        app = _build(settings, queues, threads)
+    except TaggerError as error:
+        print(f"{name}: {error}", file=sys.stderr)  # noqa: T201  # before there are logs
+        return EXIT_SETUP
+    except OperationalError as error:
+        log.error("worker.no_database", error=str(error.orig).strip()[:300])  # noqa: TRY400
+        return 1
+    worker = WorkController(
+        app=app,
+        hostname=f"{name}@{socket.gethostname()}",
+        queues=queues,
+        pool="threads",
+        concurrency=threads,
+        without_gossip=True,
+        without_mingle=True,
+    )
+    # Celery's own handlers print; this one lets running batches end, and nothing more.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stop_warmly)
+    log.info("worker.ready", queues=queues, threads=threads)
+    worker.start()
+    log.info("worker.stopped")
+    return int(worker.exitcode or 0)
+
+
+def _stop_warmly(_number: int, _frame: FrameType | None) -> None:
+    state.should_stop = os.EX_OK
+
+
+def _build(settings: Settings, queues: list[str], threads: int) -> Celery:
+    # Each kind of worker loads only what it needs: TensorFlow here, LiteRT there.
+    if TRAINING_QUEUE in queues:
+        from worker.training.app import training_app  # noqa: PLC0415
+
+        return training_app(settings)
+    from worker.app import tagging_app  # noqa: PLC0415
+
+    return tagging_app(settings, threads=threads)
+
+
+def _end_with_parent(parent: int) -> None:
+    """Stops this process, warmly, when its supervisor has died."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        log.warning("worker.orphaned")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True, name="orphan-watch").start()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

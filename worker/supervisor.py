@@ -1,0 +1,98 @@
+"""Keeps worker processes running, and stops them in good order."""
+
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import FrameType
+
+import structlog
+
+log = structlog.get_logger()
+
+_LOOK_S = 0.2
+_FIRST_PAUSE_S = 1.0
+_LONGEST_PAUSE_S = 30.0
+#: A process that lived this long was well: its next failure starts from a short pause again.
+_WELL_S = 60.0
+
+
+@dataclass(slots=True)
+class _Child:
+    command: list[str]
+    process: subprocess.Popen[bytes] | None = None
+    started_at: float = 0
+    start_at: float = 0
+    pause_s: float = _FIRST_PAUSE_S
+
+
+class Supervisor:
+    """Runs commands as child processes until SIGTERM or SIGINT, and restarts those that die."""
+
+    def __init__(
+        self, commands: Sequence[list[str]], *, grace_s: float, hopeless: int | None = None
+    ) -> None:
+        """Starts nothing yet.
+
+        Args:
+            commands: one a process.
+            grace_s: how long a process may take to stop before it is killed.
+            hopeless: the exit code after which starting again is pointless.
+        """
+        self._children = [_Child(command) for command in commands]
+        self._grace_s = grace_s
+        self._hopeless = hopeless
+        self._stop = threading.Event()
+
+    def run(self) -> int:
+        """Works until stopped; returns 0, or the code of a process that is hopeless."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        code = 0
+        while not self._stop.is_set() and code == 0:
+            for child in self._children:
+                code = code or self._look_after(child)
+            self._stop.wait(_LOOK_S)
+        self._shut_down()
+        return code
+
+    def _look_after(self, child: _Child) -> int:
+        """Starts a child that should run; returns the code of one that is hopeless, or 0."""
+        now = time.monotonic()
+        if child.process is None:
+            if now >= child.start_at:
+                # A session of its own: Ctrl-C reaches the supervisor alone, which stops them all.
+                child.process = subprocess.Popen(child.command, start_new_session=True)
+                child.started_at = now
+            return 0
+        code = child.process.poll()
+        if code is None:
+            return 0
+        if code == self._hopeless:
+            return code
+        if now - child.started_at > _WELL_S:
+            child.pause_s = _FIRST_PAUSE_S
+        log.error("worker.died", pid=child.process.pid, code=code, restart_in_s=child.pause_s)
+        child.process = None
+        child.start_at = now + child.pause_s
+        child.pause_s = min(child.pause_s * 2, _LONGEST_PAUSE_S)
+        return 0
+
+    def _shut_down(self) -> None:
+        running = [c.process for c in self._children if c.process and c.process.poll() is None]
+        for process in running:
+            process.terminate()
+        deadline = time.monotonic() + self._grace_s
+        for process in running:
+            try:
+                process.wait(max(0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                log.error("worker.killed", pid=process.pid, grace_s=self._grace_s)  # noqa: TRY400
+                process.kill()
+                process.wait()
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        log.info("supervisor.stopping", signal=signal.Signals(number).name)
+        self._stop.set()

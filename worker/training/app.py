@@ -1,0 +1,18 @@
+"""Composition root of a training worker: it trains, and serves nothing."""
+
+from celery import Celery
+
+from shared.db.session import make_engine
+from shared.domain.message import TRAIN
+from shared.queue import make_app
+from shared.settings import Settings
+from worker.tasks import add_task
+from worker.training.run import TrainingWorker
+
+
+def training_app(settings: Settings) -> Celery:
+    """The application of a training worker."""
+    app = make_app(settings)
+    engine = make_engine(settings, role="training", connections=3)
+    add_task(app, TRAIN, TrainingWorker(engine).train)
+    return app

@@ -1,0 +1,174 @@
+"""A training, run here and now or by a training worker, and its model made known."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Self
+
+import structlog
+from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
+
+from shared.db import training_runs
+from shared.db.session import make_engine
+from shared.db.training_runs import TrainingClaim
+from shared.errors import SetupError, TaggerError
+from shared.settings import Settings
+from worker.model.artifact import Artifact
+from worker.model.registry import register
+
+log = structlog.get_logger()
+
+#: The lease outlasts an epoch on a large data set; a lost worker is noticed this late.
+_LEASE_S = 120.0
+_BEAT_S = 20.0
+
+
+class TrainingRequest(BaseModel):
+    """What to train on, and where the artifact goes; folders of the training worker."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: Path
+    out: Path
+    epochs: PositiveInt = 60
+    seed: int = 0
+
+
+def inline(request: TrainingRequest) -> None:
+    """Trains in this process, with a progress bar."""
+    console = Console(stderr=True)
+    with Progress(
+        TextColumn("epoch"),
+        MofNCompleteColumn(),
+        BarColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.description}"),
+        console=console,
+    ) as progress:
+        bar = progress.add_task("reading photos", total=request.epochs)
+
+        def show(done: dict[str, Any]) -> None:
+            loss = f"validation loss {done['validation_loss']:.4f}"
+            progress.update(bar, completed=done["epoch"], description=loss)
+
+        artifact = _train(request, show)
+    Console().print(f"{artifact.version} is in {request.out}", highlight=False)
+
+
+def enqueue(settings: Settings, request: TrainingRequest) -> None:
+    """Leaves the training to a training worker."""
+    engine = make_engine(settings, role="train")
+    with engine.begin() as connection:
+        run_id = training_runs.request(connection, request.model_dump(mode="json"))
+    Console().print(f"training run {run_id} is asked for; the table training_run shows how it goes")
+
+
+class TrainingWorker:
+    """Does the runs that messages name, one at a time."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def train(self, ids: list[int]) -> None:
+        """Does a run, unless it is done or another worker's; its row always says how it ended."""
+        for run_id in ids:
+            with self._engine.begin() as connection:
+                held = training_runs.claim(connection, run_id, lease_s=_LEASE_S)
+            if held is not None:
+                self._run(held)
+
+    def _run(self, held: TrainingClaim) -> None:
+        log.info("training.started", run=held.id, attempt=held.attempt, request=held.request)
+        with _Heartbeat(self._engine, held) as heartbeat:
+            try:
+                request = TrainingRequest.model_validate(held.request)
+                artifact = _train(request, heartbeat.show)
+            except (TaggerError, ValidationError) as error:
+                code = error.code if isinstance(error, TaggerError) else "bad_request"
+                with self._engine.begin() as connection:
+                    training_runs.finish(
+                        connection, held, error_code=code, error_detail=str(error)[:2000]
+                    )
+                log.error("training.failed", run=held.id, code=code)  # noqa: TRY400
+                return
+            except _RunLost:
+                log.warning("training.lost", run=held.id)
+                return
+        with self._engine.begin() as connection:
+            model_id = register(connection, artifact, champion=False)
+            kept = training_runs.finish(connection, held, model_id=model_id)
+        log.info("training.done", run=held.id, model=artifact.version, kept=kept)
+
+
+class _RunLost(Exception):
+    """The lease ran out and another worker has the run."""
+
+
+class _Heartbeat:
+    """Renews a run's lease from a thread of its own: an epoch may outlast the lease."""
+
+    def __init__(self, engine: Engine, held: TrainingClaim) -> None:
+        self._engine = engine
+        self._held = held
+        self._progress: dict[str, Any] = {"stage": "reading photos"}
+        self._lost = False
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._beat, daemon=True, name="heartbeat")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def show(self, progress: dict[str, Any]) -> None:
+        """Remembers how far the training is, for the next beat, and beats now.
+
+        Raises:
+            _RunLost: there is no point in going on.
+        """
+        self._progress = {"stage": "training", **progress}
+        self._renew()
+        if self._lost:
+            raise _RunLost
+
+    def _beat(self) -> None:
+        while not self._stop.wait(_BEAT_S):
+            self._renew()
+
+    def _renew(self) -> None:
+        try:
+            with self._engine.begin() as connection:
+                self._lost = not training_runs.heartbeat(
+                    connection, self._held, self._progress, lease_s=_LEASE_S
+                )
+        except OperationalError:
+            # Postgres is away; if it stays away, the lease ends and the run goes on elsewhere.
+            log.warning("training.no_heartbeat", run=self._held.id)
+
+
+def _train(request: TrainingRequest, show: Callable[[dict[str, Any]], None]) -> Artifact:
+    try:
+        # TensorFlow takes seconds to import, and is only there with the extra.
+        from worker.training.train import train  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise SetupError(
+            f'{error.name} is missing; install it with pip install "listing-tagger[train]"'
+        ) from None
+    result = train(
+        request.data,
+        request.out,
+        epochs=request.epochs,
+        seed=request.seed,
+        on_progress=lambda progress: show(asdict(progress)),
+    )
+    for complaint in result.complaints:
+        log.warning("dataset.unusable", example=complaint)
+    return result.artifact
