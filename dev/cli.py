@@ -1,5 +1,6 @@
 """`tagger dev`: the local servers and the photo origin, from the command line."""
 
+import json
 import shlex
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from dev.listings import events as listing_events
+from dev.listings import photo_files
 from dev.origin import serve
 from dev.services import DEFAULT_FOLDER, Services
 
@@ -63,6 +66,30 @@ def origin(
 ) -> None:
     """Serve a folder of photos on 127.0.0.1 until Ctrl-C."""
     serve(folder, port, lambda url: typer.echo(f"{url}/ (Ctrl-C stops it)"), leashed=False)
+
+
+@app.command()
+def photos(
+    folder: Annotated[Path, typer.Argument(help="Where they go.")],
+    count: Annotated[int, typer.Option(min=1)] = 72,
+    seed: Annotated[int, typer.Option(min=0)] = 7,
+) -> None:
+    """Render sample listing photos."""
+    from dev.photos import render_all  # noqa: PLC0415  # needs Pillow, of the extra `local`
+
+    render_all(folder, count=count, seed=seed)
+    typer.echo(f"{count} photos are in {folder}")
+
+
+@app.command()
+def events(
+    folder: Annotated[Path, typer.Argument(help="A folder of photos.")],
+    origin: Annotated[str, typer.Option(help="The URL that serves it.")],
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many photos.")] = None,
+) -> None:
+    """Print a listing event for each photo in a folder, for `tagger produce`."""
+    for event in listing_events(photo_files(folder, limit), origin.rstrip("/")):
+        typer.echo(json.dumps(event, ensure_ascii=False))
 
 
 def _show(services: Services) -> None:

@@ -1,6 +1,5 @@
 """The main job on one machine, from listing events to tags: what `scripts/demo` runs."""
 
-import json
 import shutil
 import sys
 import time
@@ -187,8 +186,7 @@ def _show(fleet: Fleet, files: list[PhotoFile], folder: Path, result: _Result) -
     )
     console.print(facts, highlight=False)
     console.print(f"The search feed has {result.feed} documents; the first one:")
-    first = _run(fleet, "feed", "--limit", "1").splitlines()
-    console.print_json(json.dumps(json.loads(first[0])["document"])) if first else None
+    console.print(_run(fleet, "feed", "--limit", "1").strip(), markup=False, soft_wrap=True)
     sheet = FOLDER / "contact_sheet.html"
     entries = [
         Entry(folder / file.path, file.title, photo.tags, photo.related, photo.error_code)
