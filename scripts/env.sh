@@ -3,6 +3,10 @@
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 export UV_LINK_MODE=${UV_LINK_MODE:-copy} UV_NO_PROGRESS=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+# Where the machine has certificates of its own, a company's may be among them.
+if [ -e /etc/ssl/certs/ca-certificates.crt ] || [ -e /etc/pki/tls/certs/ca-bundle.crt ]; then
+  export UV_SYSTEM_CERTS=${UV_SYSTEM_CERTS:-true}
+fi
 
 say() { printf '%s\n' "$*" >&2; }
 

@@ -1,5 +1,6 @@
 """Composition root of a tagging worker: settings, database, model, Celery application."""
 
+import structlog
 from celery import Celery
 
 from shared import logs
@@ -13,6 +14,8 @@ from worker.model.registry import decision_of, register
 from worker.model.tagger import Tagger
 from worker.pipeline import Pipeline, ServedModel
 from worker.tasks import add_tagging
+
+log = structlog.get_logger()
 
 
 def tagging_app(settings: Settings, *, threads: int) -> Celery:
@@ -41,6 +44,7 @@ def tagging_app(settings: Settings, *, threads: int) -> Celery:
         input_height=size.height,
         input_width=size.width,
     )
+    log.info("model.loaded", version=loaded.version, tags=len(decision.vocabulary))
     app = make_app(settings)
     add_tagging(app, Pipeline(engine, served, settings).tag)
     return app

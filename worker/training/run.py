@@ -35,8 +35,9 @@ class TrainingRequest(BaseModel):
 
     data: Path
     out: Path
-    epochs: PositiveInt = 60
+    epochs: PositiveInt
     seed: int = 0
+    leave_out: frozenset[str] = frozenset()  #: sets kept out of training and judged apart
 
 
 def inline(request: TrainingRequest) -> None:
@@ -157,16 +158,19 @@ class _Heartbeat:
 def _train(request: TrainingRequest, show: Callable[[dict[str, Any]], None]) -> Artifact:
     try:
         # TensorFlow takes seconds to import, and is only there with the extra.
+        from worker.decode import pixels  # noqa: PLC0415
         from worker.training.train import train  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise SetupError(
             f'{error.name} is missing; install it with pip install "listing-tagger[train]"'
         ) from None
+    pixels.configure()
     result = train(
         request.data,
         request.out,
         epochs=request.epochs,
         seed=request.seed,
+        leave_out=request.leave_out,
         on_progress=lambda progress: show(asdict(progress)),
     )
     for complaint in result.complaints:

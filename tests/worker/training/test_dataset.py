@@ -1,0 +1,173 @@
+"""Rows that cannot be used are counted and named; the split keeps products together."""
+
+import gzip
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.errors import DatasetError
+from tests.worker.training.shapes import row, write_rows, write_shapes
+from worker.training import dataset as dataset_module
+from worker.training.dataset import (
+    Dataset,
+    load_pixels,
+    parse_row,
+    part_of,
+    read_dataset,
+    truth_of,
+)
+
+
+def _without(key: str) -> dict[str, Any]:
+    return {name: value for name, value in row("a.jpg").items() if name != key}
+
+
+def _pixels(dataset: Dataset) -> tuple[Dataset, Any]:
+    return load_pixels(
+        dataset, height=35, width=35, max_photo_pixels=10**6, min_photo_elements=1000
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        ('{"photo": "a.jpg", ', "broken_json"),
+        ("[" * 10_000, "broken_json"),
+        ("", "broken_json"),
+        ("[]", "bad_row"),
+        (_without("tags"), "bad_row"),
+        (_without("set"), "bad_row"),
+        (row("a.jpg") | {"tags": "['circles']"}, "bad_row"),
+        (row("a.jpg") | {"paths": ["Electronics"]}, "bad_row"),
+        (row("a.jpg") | {"product": 7}, "bad_row"),
+        (row("a.jpg") | {"source": "elsewhere"}, "bad_row"),
+        (row("../a.jpg"), "bad_path"),
+        (row("/etc/passwd"), "bad_path"),
+        (row("good.jpg"), "duplicate"),
+        (row("a.jpg") | {"note": "x" * (1 << 21)}, "line_too_long"),
+    ],
+)
+def test_a_bad_row_is_counted_with_its_line_and_the_others_are_kept(
+    tmp_path: Path, line: dict[str, Any] | str, kind: str
+) -> None:
+    write_rows(tmp_path, [row("good.jpg"), line, row("last.jpg")])
+    dataset = read_dataset(tmp_path)
+    assert [photo.photo for photo in dataset.photos] == ["good.jpg", "last.jpg"]
+    assert dataset.rejected == {kind: 1}
+    assert dataset.complaints[0].startswith(f"line 2: {kind}: ")
+
+
+def test_a_file_cut_short_keeps_what_came_before_the_cut(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    names = [f"{number}-{random.bytes(8).hex()}.jpg" for number in range(500)]
+    write_rows(tmp_path, [row(name) for name in names])
+    labels = tmp_path / "labels.jsonl.gz"
+    labels.write_bytes(labels.read_bytes()[:-200])
+    dataset = read_dataset(tmp_path)
+    assert 0 < len(dataset.photos) < 500
+    assert dataset.rejected["cut_short"] == 1
+
+
+@pytest.mark.parametrize("rows", [[], ["{"], ["{"] * 100])
+def test_a_data_set_without_a_usable_row_is_refused(tmp_path: Path, rows: list[str]) -> None:
+    write_rows(tmp_path, rows)
+    with pytest.raises(DatasetError, match="no usable row"):
+        read_dataset(tmp_path)
+
+
+def test_a_missing_or_uncompressed_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="No such file"):
+        read_dataset(tmp_path)
+    (tmp_path / "labels.jsonl.gz").write_text(json.dumps(row("a.jpg")))
+    with pytest.raises(DatasetError, match="gzip"):
+        read_dataset(tmp_path)
+
+
+def test_damaged_compression_is_counted_or_refused_but_never_a_crash(tmp_path: Path) -> None:
+    labels = tmp_path / "labels.jsonl.gz"
+    content = bytearray(gzip.compress(json.dumps(row("a.jpg")).encode() + b"\n"))
+    for position in range(10, len(content)):
+        damaged = bytearray(content)
+        damaged[position] ^= 0xFF
+        labels.write_bytes(damaged)
+        try:
+            assert read_dataset(tmp_path).rejected.total() > 0
+        except DatasetError:
+            continue
+
+
+def test_a_row_tells_what_is_wrong_with_it() -> None:
+    with pytest.raises(DatasetError, match=r"tags: Field required"):
+        parse_row(json.dumps(_without("tags")).encode())
+
+
+def test_the_hash_depends_on_photos_and_tags_and_not_on_order(tmp_path: Path) -> None:
+    rows = [row("a.jpg"), row("b.jpg", shape="square")]
+    hashes: list[str] = []
+    for number, variant in enumerate([rows, rows[::-1], [rows[0], row("b.jpg", shape="circle")]]):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        write_rows(folder, variant)
+        hashes.append(read_dataset(folder).sha256)
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
+@given(product=st.text(), seed=st.integers(0, 100))
+def test_a_product_is_always_in_the_same_part(product: str, seed: int) -> None:
+    assert part_of(product, seed) == part_of(product, seed)
+
+
+def test_the_parts_have_their_shares_and_the_seed_moves_products() -> None:
+    products = [f"product {number}" for number in range(20_000)]
+    parts = [part_of(product) for product in products]
+    assert parts.count("train") / 20_000 == pytest.approx(0.70, abs=0.01)
+    assert parts.count("validation") / 20_000 == pytest.approx(0.15, abs=0.01)
+    assert parts.count("test") / 20_000 == pytest.approx(0.15, abs=0.01)
+    assert parts != [part_of(product, 1) for product in products]
+
+
+def test_truth_has_a_column_a_tag(tmp_path: Path) -> None:
+    write_rows(tmp_path, [row("a.jpg"), row("b.jpg", shape="plain"), row("c.jpg", shape="square")])
+    dataset = read_dataset(tmp_path)
+    assert dataset.tags == ("circles", "shapes", "squares")
+    assert truth_of(dataset.photos, dataset.tags).tolist() == [[1, 1, 0], [0, 0, 0], [0, 1, 1]]
+
+
+def test_unreadable_photos_are_counted_by_code_and_the_others_keep_their_rows(
+    tmp_path: Path,
+) -> None:
+    write_shapes(tmp_path, 6)
+    (tmp_path / "photos/0001.jpg").write_bytes(b"<html>404</html>")
+    (tmp_path / "photos/0003.jpg").unlink()
+    before, _ = _pixels(Dataset(tmp_path, read_dataset(tmp_path).photos[2:3], _none(), ()))
+    dataset, pixels = _pixels(read_dataset(tmp_path))
+    assert [photo.photo[-8:-4] for photo in dataset.photos] == ["0000", "0002", "0004", "0005"]
+    assert dataset.rejected == {"not_an_image": 1, "missing_photo": 1}
+    assert pixels.shape == (4, 35, 35, 3)
+    assert pixels.dtype == np.uint8
+    assert np.array_equal(pixels[1], _pixels(before)[1][0])
+
+
+def test_no_readable_photo_is_an_error(tmp_path: Path) -> None:
+    write_rows(tmp_path, [row("a.jpg")])
+    with pytest.raises(DatasetError, match="no readable photo"):
+        _pixels(read_dataset(tmp_path))
+
+
+def test_more_pixels_than_are_held_are_refused_before_any_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_shapes(tmp_path, 3)
+    monkeypatch.setattr(dataset_module, "MAX_PIXELS_MB", 0.01)
+    with pytest.raises(DatasetError, match="MB of pixels"):
+        _pixels(read_dataset(tmp_path))
+
+
+def _none() -> Counter[str]:
+    return Counter[str]()

@@ -1,0 +1,124 @@
+"""The manifest of a model artifact: its entries, and what they must be."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
+
+from shared.domain.related import CUTOFF, LIMIT
+
+FORMAT = 1
+#: The ways of making pixels that this code has; `worker.decode.pixels` implements them.
+KNOWN_PREPROCESSING = frozenset({"rgb-area-v1"})
+MANIFEST, MODEL, RELATED, CARD = "manifest.json", "model.tflite", "related.json", "MODEL_CARD.md"
+MAX_FILE_BYTES = 64 << 20
+MAX_MANIFEST_BYTES = 1 << 20
+
+TagName = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^\S.*\S$|^\S$")]
+FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$")]
+Side = Annotated[int, Field(ge=8, le=1024)]
+
+
+class Checked(BaseModel):
+    """Takes no unknown entry, no text for a number and no number that is not finite."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+
+class FileEntry(Checked):
+    """What a file of the artifact must be."""
+
+    sha256: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
+    bytes: Annotated[int, Field(ge=1, le=MAX_FILE_BYTES)]
+
+
+class InputSize(Checked):
+    """The photo as the network takes it, in pixels."""
+
+    height: Side
+    width: Side
+
+
+class RelatedSettings(Checked):
+    """How related tags are recommended."""
+
+    cutoff: Annotated[float, Field(ge=0)] = CUTOFF
+    limit: Annotated[int, Field(ge=1, le=1000)] = LIMIT
+
+
+class Provenance(Checked):
+    """What the model was made from, and how."""
+
+    dataset_sha256: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
+    photos: Annotated[int, Field(ge=1)]
+    products: Annotated[int, Field(ge=1)]
+    recipe: dict[str, Any]
+
+
+class Manifest(Checked):
+    """`manifest.json`: what the model is, what it takes and what its scores mean."""
+
+    format: Literal[1]
+    name: Annotated[str, StringConstraints(pattern="^[a-z][a-z0-9_]{0,39}$")]
+    version: Annotated[str, StringConstraints(max_length=60)]  #: name, -, 12 hex of the model file
+    created_at: Annotated[AwareDatetime, Field(strict=False)]
+    preprocessing: Annotated[str, StringConstraints(max_length=100)]
+    input: InputSize
+    vocabulary: Annotated[list[TagName], Field(min_length=1, max_length=10_000)]
+    #: One a tag, in the order of the vocabulary: a tag is carried from this score on.
+    thresholds: list[Annotated[float, Field(gt=0, le=1)]]
+    parents: dict[TagName, TagName]  #: tag -> the tag above it; a root is absent
+    related: RelatedSettings
+    files: dict[FileName, FileEntry]
+    metrics: dict[str, Any]
+    provenance: Provenance
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        tags = {tag.lower() for tag in self.vocabulary}
+        if len(tags) != len(self.vocabulary):
+            raise ValueError("a tag is in the vocabulary twice")
+        if len(self.thresholds) != len(self.vocabulary):
+            raise ValueError(f"{len(self.vocabulary)} tags, {len(self.thresholds)} thresholds")
+        if self.preprocessing not in KNOWN_PREPROCESSING:
+            raise ValueError(f"preprocessing {self.preprocessing!r} is not known here")
+        if set(self.files) != {MODEL, RELATED}:
+            raise ValueError(f"files are {sorted(self.files)}, not {MODEL} and {RELATED}")
+        if self.version != version_of(self.name, self.files[MODEL].sha256):
+            raise ValueError("the version does not belong to the model file")
+        if unknown := {*self.parents, *self.parents.values()} - set(self.vocabulary):
+            raise ValueError(f"parents name tags outside the vocabulary: {sorted(unknown)[:3]}")
+        if loop := _loop_in(self.parents):
+            raise ValueError(f"tag {loop!r} is its own ancestor")
+        return self
+
+
+class RelatedFile(Checked):
+    """`related.json`: the similarity matrix with the names of its rows and columns."""
+
+    names: Annotated[list[TagName], Field(max_length=5000)]
+    matrix: list[list[float]]
+
+
+def version_of(name: str, model_sha256: str) -> str:
+    """The version of a model: its name and the beginning of its file's hash."""
+    return f"{name}-{model_sha256[:12]}"
+
+
+def _loop_in(parents: Mapping[str, str]) -> str | None:
+    for tag in parents:
+        seen = {tag}
+        above = parents.get(tag)
+        while above is not None:
+            if above in seen:
+                return tag
+            seen.add(above)
+            above = parents.get(above)
+    return None

@@ -1,0 +1,154 @@
+"""The model card: what a model was trained on, how good it is and where it fails."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from worker.training.dataset import LabelledPhoto
+
+#: A tag with fewer training photos than this is named in the card as one not to rely on.
+THIN_TAG_PHOTOS = 50
+
+CARD = """\
+# Model card
+
+A small convolutional network (the vanilla CNN of the paper) that gives each photo of a listing
+a score for each of {tag_count} category tags.
+
+## Trained on
+
+{photo_count:,} public photos of electronics listings, {product_count:,} products; {user_count:,} of
+the photos are by users. Rows left out as unusable: {rejected}.
+
+{sets}
+
+The split is by product: 70 % train, 15 % validation (chooses epoch and threshold), 15 % test. The
+photos belong to their owners and were published for research; they are not distributed with the
+model. Check the terms of the sets before using it commercially.
+
+SHA-256 of the data set's photo ids and tags: `{dataset_sha256}`. Made with:
+
+    {command}
+
+{recipe}
+
+## Test photos
+
+One threshold for all tags, {threshold}, chosen on the validation photos.
+
+{test}
+{left_out}
+## Where it fails
+
+- Tags with fewer than {thin_limit} training photos, not to be relied on: {thin}.
+- Photos by users show few devices, each from many sides, and only near-duplicates share a
+  product: one device is on both sides of the split, so their figures flatter. Only a model trained
+  without their set tells how it does on devices it has never seen.
+- Where one set supplies nearly all photos of a tag, the look of the set can stand in for the tag;
+  augmentation lessens this and does not undo it.
+- Small, cluttered or cropped objects: the network sees {input} pixels.
+- Scores are not calibrated probabilities; tags are decided one by one.
+"""
+
+LEFT_OUT = """
+## Sets it has never seen: {names}
+
+{measured}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class CardFacts:
+    """What the card tells."""
+
+    photos: Sequence[LabelledPhoto]  #: all usable ones
+    train: Sequence[LabelledPhoto]
+    rejected: Mapping[str, int]
+    dataset_sha256: str
+    tags: Sequence[str]
+    measured: Mapping[str, Mapping[str, Any]]  #: part -> `evaluate.report`
+    threshold: float
+    recipe: Mapping[str, Any]
+    command: str
+
+
+def thin_tags(train: Iterable[LabelledPhoto], tags: Sequence[str]) -> dict[str, int]:
+    """The tags with fewer than `THIN_TAG_PHOTOS` training photos, and how many they have."""
+    photos = Counter(tag for photo in train for tag in photo.tags)
+    return {tag: photos[tag] for tag in tags if photos[tag] < THIN_TAG_PHOTOS}
+
+
+def model_card(facts: CardFacts) -> str:
+    """The text of `MODEL_CARD.md`."""
+    sets = Counter(photo.set_name for photo in facts.photos)
+    thin = thin_tags(facts.train, facts.tags)
+    left_out = facts.measured.get("left_out")
+    return CARD.format(
+        tag_count=len(facts.tags),
+        photo_count=len(facts.photos),
+        product_count=len({photo.product for photo in facts.photos}),
+        user_count=sum(photo.source == "user" for photo in facts.photos),
+        rejected=", ".join(f"{kind} {n}" for kind, n in facts.rejected.items()) or "none",
+        sets="\n".join(f"- `{name}`: {n:,} photos" for name, n in sets.most_common()),
+        dataset_sha256=facts.dataset_sha256,
+        command=facts.command,
+        recipe="\n".join(f"- {name}: {_plain(value)}" for name, value in facts.recipe.items()),
+        threshold=facts.threshold,
+        test=_part(facts.measured["test"]),
+        left_out=""
+        if left_out is None
+        else LEFT_OUT.format(names=", ".join(left_out["by_set"]), measured=_part(left_out)),
+        thin_limit=THIN_TAG_PHOTOS,
+        thin=", ".join(f"`{tag}` ({n})" for tag, n in thin.items()) or "none",
+        input=facts.recipe["input"],
+    )
+
+
+def _part(measured: Mapping[str, Any]) -> str:
+    tables = [
+        _table(
+            ["measure", "model", "always no tags"],
+            [
+                ["Hamming score (the paper's)", *_pair(measured, "hamming")],
+                ["the same, photos with tags only", measured.get("hamming_tagged"), 0.0],
+                ["exact match ratio", *_pair(measured, "exact_match")],
+                ["macro F1", measured.get("macro_f1"), 0.0],
+                ["mean average precision", measured.get("mean_average_precision"), None],
+            ],
+        )
+    ]
+    columns = ["photos", "hamming", "hamming_tagged", "exact_match"]
+    tables += [_grouped(what, measured[f"by_{what}"], columns) for what in ("source", "set")]
+    columns = ["photos", "precision", "recall", "f1", "average_precision"]
+    tables.append(_grouped("tag", measured["by_tag"], columns))
+    return "\n".join(tables)
+
+
+def _pair(measured: Mapping[str, Any], name: str) -> list[Any]:
+    return [measured[name], measured[f"{name}_always_empty"]]
+
+
+def _grouped(what: str, groups: Mapping[str, Mapping[str, Any]], columns: list[str]) -> str:
+    rows = [[name, *(row.get(column) for column in columns)] for name, row in groups.items()]
+    return _table([what, *(column.replace("_", " ") for column in columns)], rows)
+
+
+def _table(head: list[str], rows: list[list[Any]]) -> str:
+    lines = [head, ["---"] * len(head), *([_plain(cell) for cell in row] for row in rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _plain(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case float():
+            return f"{value:.4g}"
+        case dict():
+            inner = cast("dict[str, object]", value)
+            return ", ".join(f"{name} {_plain(part)}" for name, part in inner.items())
+        case list():
+            return ", ".join(map(_plain, cast("list[object]", value))) or "none"
+        case _:
+            return str(value)
