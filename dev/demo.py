@@ -25,6 +25,7 @@ from shared.errors import SetupError, TaggerError
 #: A folder of its own, made afresh each time.
 FOLDER = Path(".tagger/demo")
 _SHOWN = 80
+_RELATED_SHOWN = 3
 _STUCK_S = 120.0
 
 console = Console(width=None if sys.stdout.isatty() else 150)
@@ -165,14 +166,14 @@ def _result(engine: Engine) -> _Result:
 
 
 def _show(fleet: Fleet, files: list[PhotoFile], folder: Path, result: _Result) -> None:
-    table = Table("photo", "tags", "related tags")
+    table = Table("photo", "tags", f"related tags (the first {_RELATED_SHOWN})")
     for file, photo in list(zip(files, result.photos, strict=True))[:_SHOWN]:
         table.add_row(
             f"{file.path}\n[dim]{file.title}[/]"
             if file.title != file.path.stem
             else str(file.path),
             _words(photo.tags) if not photo.error_code else f"[red]{photo.error_code}[/]",
-            f"[dim]{_words(photo.related)}[/]",
+            f"[dim]{_words(photo.related[:_RELATED_SHOWN])}[/]",
         )
     console.print(table)
     if len(files) > _SHOWN:
@@ -185,6 +186,7 @@ def _show(fleet: Fleet, files: list[PhotoFile], folder: Path, result: _Result) -
         f"{rate:.0f} photos/s"
     )
     console.print(facts, highlight=False)
+    _compare(files, result)
     console.print(f"The search feed has {result.feed} documents; the first one:")
     console.print(_run(fleet, "feed", "--limit", "1").strip(), markup=False, soft_wrap=True)
     sheet = FOLDER / "contact_sheet.html"
@@ -194,6 +196,24 @@ def _show(fleet: Fleet, files: list[PhotoFile], folder: Path, result: _Result) -
     ]
     write_sheet(sheet, "Listing photos and their tags", facts, entries)
     console.print(f"Contact sheet: {sheet.resolve()}", soft_wrap=True, highlight=False)
+
+
+def _compare(files: list[PhotoFile], result: _Result) -> None:
+    """Says how far the tags agree with what the photos show, where that is known."""
+    pairs = [
+        (frozenset(tag for tag, _ in photo.tags), file.true_tags)
+        for file, photo in zip(files, result.photos, strict=True)
+        if file.true_tags
+    ]
+    if not pairs:
+        return
+    agreement = sum(len(found & true) / len(found | true) for found, true in pairs) / len(pairs)
+    exact = sum(found == true for found, true in pairs)
+    console.print(
+        f"Compared with what was rendered: Hamming score {agreement:.2f}, "
+        f"{exact} of {len(pairs)} exactly right",
+        highlight=False,
+    )
 
 
 def _words(tags: list[tuple[str, float]]) -> str:

@@ -19,7 +19,8 @@ class PhotoFile:
 
     path: Path  #: below the folder
     title: str
-    seller_tags: tuple[str, ...]
+    seller_tags: tuple[str, ...] = ()
+    true_tags: frozenset[str] | None = None  #: what it shows, where that is known
 
 
 def photo_files(folder: Path, limit: int | None = None) -> list[PhotoFile]:
@@ -36,10 +37,8 @@ def photo_files(folder: Path, limit: int | None = None) -> list[PhotoFile]:
     if not found:
         raise SetupError(f"{folder} holds no photo ({', '.join(sorted(SUFFIXES))})")
     described = _described(folder)
-    return [
-        PhotoFile(path, *described.get(str(path), (path.stem, ())))
-        for path in (file.relative_to(folder) for file in found[:limit])
-    ]
+    paths = [file.relative_to(folder) for file in found[:limit]]
+    return [described.get(path, PhotoFile(path, path.stem)) for path in paths]
 
 
 def events(photos: list[PhotoFile], origin: str) -> Iterator[dict[str, Any]]:
@@ -64,9 +63,18 @@ def write_events(photos: list[PhotoFile], origin: str, file: Path) -> None:
             stream.write(json.dumps(event, ensure_ascii=False) + "\n")
 
 
-def _described(folder: Path) -> dict[str, tuple[str, tuple[str, ...]]]:
+def _described(folder: Path) -> dict[Path, PhotoFile]:
     file = folder / "photos.json"
     if not file.is_file():
         return {}
     entries: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
-    return {entry["path"]: (entry["title"], tuple(entry["seller_tags"])) for entry in entries}
+    photos = [
+        PhotoFile(
+            Path(entry["path"]),
+            entry["title"],
+            tuple(entry["seller_tags"]),
+            frozenset(entry["tags"]),
+        )
+        for entry in entries
+    ]
+    return {photo.path: photo for photo in photos}
