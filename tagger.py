@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from dev.cli import app as dev_commands
 from producer import cli as producer_commands
 from shared import cli as shared_commands
+from shared.db.session import in_words
 from shared.errors import TaggerError
 from worker import cli as worker_commands
 
@@ -26,10 +27,6 @@ app.command()(worker_commands.train)
 app.command()(shared_commands.feed)
 app.add_typer(dev_commands, name="dev")
 
-#: https://www.postgresql.org/docs/current/errcodes-appendix.html
-_UNDEFINED_TABLE = "42P01"
-_UNDEFINED_COLUMN = "42703"
-
 
 def main() -> None:
     """Runs a command; a failure is one clear line and exit code 1, never a traceback."""
@@ -38,15 +35,7 @@ def main() -> None:
     except TaggerError as error:
         _fail(f"{error.code}: {error}")
     except DBAPIError as error:
-        code = getattr(error.orig, "pgcode", None)
-        if code in (_UNDEFINED_TABLE, _UNDEFINED_COLUMN):
-            _fail("setup_error: the database lacks this version's schema; run `tagger migrate`")
-        lines = str(error.orig).strip().splitlines() or [type(error.orig).__name__]
-        _fail(f"database_error: Postgres says: {lines[0]}")
-    except BrokenPipeError:
-        # The reader has seen enough, as `head` does.
-        sys.stderr.close()
-        sys.exit(0)
+        _fail(f"database_error: {in_words(error)}")
 
 
 def _fail(sentence: str) -> None:

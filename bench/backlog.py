@@ -63,7 +63,7 @@ def backlog(
 
 def _round(folder: Path, files: list[PhotoFile], *, kill: bool) -> dict[str, Any]:
     shutil.rmtree(FOLDER / "logs", ignore_errors=True)
-    services = Services(FOLDER / "servers")
+    services = Services(FOLDER / "servers", environment={})
     services.down(delete=True)
     with ExitStack() as stack:
         urls = services.up()

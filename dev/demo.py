@@ -46,7 +46,7 @@ def demo(
     """Publish listings with photos, tag them, and show what came out."""
     shutil.rmtree(FOLDER / "logs", ignore_errors=True)
     FOLDER.mkdir(parents=True, exist_ok=True)
-    services = Services(FOLDER / "servers")
+    services = Services(FOLDER / "servers", environment={})  # never somebody's database
     services.down(delete=True)  # what an earlier demo left
     try:
         with console.status("Starting Postgres and Valkey ..."):

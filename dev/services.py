@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,7 +44,17 @@ class Services:
     A server that DATABASE_URL or REDIS_URL names is used as it is and never touched.
     """
 
-    def __init__(self, folder: Path = DEFAULT_FOLDER) -> None:
+    def __init__(
+        self, folder: Path = DEFAULT_FOLDER, environment: Mapping[str, str] = os.environ
+    ) -> None:
+        """Starts nothing yet.
+
+        Args:
+            folder: where the servers keep their data.
+            environment: where DATABASE_URL and REDIS_URL are looked up; with {} the servers
+                are always this folder's own.
+        """
+        self._environment = environment
         self.folder = folder.resolve()
         self.postgres = Postgres(self.folder)
         self.valkey = Valkey(self.folder)
@@ -89,8 +99,8 @@ class Services:
             return [
                 _foreign_status(server, given) if given else _status(server)
                 for server, given in (
-                    (self.postgres, _given("DATABASE_URL", self.postgres)),
-                    (self.valkey, _given("REDIS_URL", self.valkey)),
+                    (self.postgres, self._given("DATABASE_URL", self.postgres)),
+                    (self.valkey, self._given("REDIS_URL", self.valkey)),
                 )
             ]
         except OSError as error:
@@ -101,12 +111,18 @@ class Services:
         return self.folder / "services.env"
 
     def _provided(self, variable: str, server: Server) -> str:
-        given = _given(variable, server)
+        given = self._given(variable, server)
         if given:
             return given
         server.start()
         self._write_environment()
         return server.url
+
+    def _given(self, variable: str, server: Server) -> str | None:
+        """The URL that the environment names, unless it is this very server's (`--print-env`)."""
+        given = self._environment.get(variable)
+        ours = server.port is not None and given == server.url
+        return None if ours else given or None
 
     def _write_environment(self) -> None:
         servers = (("DATABASE_URL", self.postgres), ("REDIS_URL", self.valkey))
@@ -123,13 +139,6 @@ class Services:
                 yield
         except OSError as error:
             raise SetupError(f"the servers of {self.folder}: {error}") from error
-
-
-def _given(variable: str, server: Server) -> str | None:
-    """The URL that the environment names, unless it is this very server's (`--print-env`)."""
-    given = os.environ.get(variable)
-    ours = server.port is not None and given == server.url
-    return None if ours else given or None
 
 
 def _status(server: Server) -> ServerStatus:

@@ -46,7 +46,7 @@ def produce(
         Lane.BACKFILL if backfill else Lane.TAGGING,
     )
     with ExitStack() as stack:
-        stream = sys.stdin.buffer if file == "-" else stack.enter_context(_open(file))
+        stream = stack.enter_context(_open(file))
         counts = _record(
             intake, stream, file, settings.max_event_bytes, settings.intake_batch_events
         )
@@ -68,7 +68,8 @@ def relay() -> None:
 
 def _open(file: str) -> BinaryIO:
     try:
-        return Path(file).open("rb")
+        # Not sys.stdin: its reader thread would hold a lock that Python wants at its exit.
+        return os.fdopen(os.dup(0), "rb") if file == "-" else Path(file).open("rb")
     except OSError as error:
         raise SetupError(f"{file}: {error.strerror}") from None
 
@@ -90,11 +91,12 @@ def _record(
     )
     with progress:
         bar = progress.add_task("recording", total=total, events=0)
-        for batch in batches(read_lines(stream, name, max_bytes), batch_lines):
+        printable = os.fsencode(name).decode(errors="backslashreplace")
+        for batch in batches(read_lines(stream, printable, max_bytes), batch_lines):
             counts.add(intake.record(batch))
             progress.update(
                 bar,
-                advance=sum(len(line.raw) + 1 for line in batch),
+                advance=sum(line.length + 1 for line in batch),
                 events=counts.recorded + counts.unchanged + counts.rejected,
             )
     return counts

@@ -109,7 +109,7 @@ def _no_constant(name: str) -> object:
 
 
 def _text(fields: dict[str, Any], name: str, limit: int, default: str | None = None) -> str:
-    value = fields.get(name, default)
+    value = default if fields.get(name) is None else fields[name]
     if value is None:
         raise EventError("missing_field", f"{name} is missing")
     if not isinstance(value, str):
@@ -122,7 +122,7 @@ def _text(fields: dict[str, Any], name: str, limit: int, default: str | None = N
 def _texts(
     fields: dict[str, Any], name: str, most: int, limit: int, default: list[str] | None = None
 ) -> list[str]:
-    value = fields.get(name, default)
+    value = default if fields.get(name) is None else fields[name]
     if value is None:
         raise EventError("missing_field", f"{name} is missing")
     if not isinstance(value, list):

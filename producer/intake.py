@@ -12,11 +12,14 @@ from producer.events import EventType, Limits, ListingEvent, newest, parse
 from producer.lines import Line
 from shared.db import listings, photos
 from shared.db.models import Decisions
+from shared.db.retry import retrying
 from shared.domain.photo import Lane
 from shared.errors import EventError
 from shared.settings import Settings
 
 _KEPT_LINE_CHARS = 64 << 10
+#: How long a batch is tried again while Postgres is away.
+_PATIENCE_S = 60.0
 
 
 @dataclass(slots=True)
@@ -65,43 +68,47 @@ class Intake:
                 rejected.setdefault(hashlib.sha256(line.raw).digest(), (line, error))
                 counts.rejected += 1
                 counts.reasons[error.reason] = counts.reasons.get(error.reason, 0) + 1
-        chosen = newest(events)
-        with self._engine.begin() as connection:
-            _reject(connection, rejected)
-            applied = _upsert(connection, chosen)
-            if applied:
-                counts.photos = self._replace_photos(connection, applied)
-        counts.recorded = len(applied)
-        counts.unchanged = len(events) - len(applied)
+        counts.recorded, counts.photos = retrying(
+            lambda: self._record(newest(events), rejected), for_s=_PATIENCE_S
+        )
+        counts.unchanged = len(events) - counts.recorded
         return counts
 
-    def _replace_photos(self, connection: Connection, applied: dict[int, ListingEvent]) -> int:
-        """Gives listings the photos of their events; returns how many are new."""
-        known = set(
-            connection.execute(
-                text("SELECT DISTINCT listing_id FROM photo WHERE listing_id = ANY(:ids)"),
-                {"ids": list(applied)},
-            ).scalars()
-        )
-        _remove_photos(connection, {id_: event for id_, event in applied.items() if id_ in known})
-        added = _add_photos(connection, applied, self._lane)
-        # A listing whose photos are all new says nothing yet: its first tags will.
-        speaks = [
-            id_
-            for id_, event in applied.items()
-            if id_ in known or event.type is EventType.DELETED or not event.photos
-        ]
-        listings.publish(connection, speaks, self._decisions)
-        if added:
-            photos.wake_relay(connection)
-        return added
+    def _record(
+        self,
+        events: dict[str, ListingEvent],
+        rejected: dict[bytes, tuple[Line, EventError]],
+    ) -> tuple[int, int]:
+        """Records in one transaction; returns how many listings changed, and new photos."""
+        with self._engine.begin() as connection:
+            _reject(connection, rejected)
+            applied, published = _upsert(connection, events)
+            if not applied:
+                return 0, 0
+            _remove_photos(connection, applied)
+            added = _add_photos(connection, applied, self._lane)
+            # A listing with photos that was never published says nothing yet: its tags will.
+            speaks = [
+                id_
+                for id_, event in applied.items()
+                if id_ in published or event.type is EventType.DELETED or not event.photos
+            ]
+            listings.publish(connection, speaks, self._decisions)
+            if added:
+                photos.wake_relay(connection)
+        return len(applied), added
 
 
-def _upsert(connection: Connection, events: dict[str, ListingEvent]) -> dict[int, ListingEvent]:
-    """Writes listings where the event is newer than what is known; row id -> event.
+def _upsert(
+    connection: Connection, events: dict[str, ListingEvent]
+) -> tuple[dict[int, ListingEvent], set[int]]:
+    """Writes listings where the event is newer than what is known.
 
-    They are written in the order of their names, so that two producers never wait for each
-    other in a ring.
+    They are written in the order of their names, as `listings.lock` does, so that nobody waits
+    for anybody in a ring.
+
+    Returns:
+        The listings that were written: row id -> event; and those that are in the feed.
     """
     rows = [
         {
@@ -129,11 +136,12 @@ def _upsert(connection: Connection, events: dict[str, ListingEvent]) -> dict[int
                 deleted_at = excluded.deleted_at, updated_at = now()
             WHERE (excluded.occurred_at, excluded.event_id)
                 > (listing.occurred_at, listing.event_id)
-            RETURNING id, external_id
+            RETURNING id, external_id, doc_version
         """),
         {"rows": json.dumps(rows)},
-    )
-    return {row.id: events[row.external_id] for row in applied}
+    ).all()
+    published = {row.id for row in applied if row.doc_version > 0}
+    return {row.id: events[row.external_id] for row in applied}, published
 
 
 def _remove_photos(connection: Connection, applied: dict[int, ListingEvent]) -> None:
@@ -200,7 +208,7 @@ def _reject(connection: Connection, rejected: dict[bytes, tuple[Line, EventError
             {
                 "digest": digest,
                 "line": _printable(line.raw),
-                "line_bytes": len(line.raw),
+                "line_bytes": line.length,
                 "code": error.reason,
                 "reason": error.detail,
                 "source": line.source,

@@ -12,8 +12,9 @@ from typing import BinaryIO
 class Line:
     """One line of an event stream, without its end, and where it stood."""
 
-    raw: bytes
+    raw: bytes  #: without its end; only the beginning of one that is too long
     source: str
+    length: int  #: bytes of the whole line
 
 
 def read_lines(stream: BinaryIO, name: str, max_bytes: int) -> Iterator[Line]:
@@ -25,12 +26,13 @@ def read_lines(stream: BinaryIO, name: str, max_bytes: int) -> Iterator[Line]:
         raw = stream.readline(max_bytes + 1)
         if not raw:
             return
-        rest = raw
+        rest, dropped = raw, 0
         while not rest.endswith(b"\n") and len(rest) == max_bytes + 1:
             rest = stream.readline(max_bytes + 1)
+            dropped += len(rest.rstrip(b"\r\n"))
         raw = raw.removesuffix(b"\n").removesuffix(b"\r")
         if raw.strip():
-            yield Line(raw, f"{name}:{number}")
+            yield Line(raw, f"{name}:{number}", len(raw) + dropped)
 
 
 def batches(lines: Iterator[Line], size: int) -> Iterator[list[Line]]:

@@ -3,18 +3,22 @@
 import select
 import threading
 import time
+from contextlib import closing
 from dataclasses import dataclass
+from typing import cast
 
 import psycopg2.extensions
 import structlog
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from shared.db import listings, photos, training_runs
 from shared.db.models import Decisions
+from shared.db.retry import transient
 from shared.domain.photo import TRAINING_QUEUE, Lane
 from shared.queue import BrokerError, Doorbell
 from shared.settings import Settings
+from shared.watchdog import Watchdog
 
 log = structlog.get_logger()
 
@@ -41,32 +45,35 @@ class Relay:
         self._doorbell = doorbell
         self._settings = settings
         self._decisions = Decisions()
+        self._well: bool | None = None
+        self._watchdog = Watchdog(4 * settings.statement_timeout_s)
 
     def run(self, stop: threading.Event) -> None:
         """Works until `stop` is set; outlives both servers' absence."""
-        trouble = False
         while not stop.is_set():
             try:
                 self._listen(stop)
             except (DBAPIError, psycopg2.Error, *BrokerError) as error:
-                if not trouble:
+                if isinstance(error, DBAPIError) and not transient(error):
+                    raise
+                if self._well is not False:
                     log.warning("relay.servers_away", error=type(error).__name__)
-                trouble = True
+                self._well = False
                 stop.wait(_TROUBLE_S)
-            else:
-                trouble = False
 
     def _listen(self, stop: threading.Event) -> None:
         """Rounds on one listening connection, until something fails."""
-        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as listener:
-            listener.exec_driver_sql(f"LISTEN {photos.DUE_CHANNEL}")
+        with closing(_listener(self._engine)) as listener:
             swept = 0.0
-            log.info("relay.listening")
             while not stop.is_set():
-                if time.monotonic() - swept >= _IDLE_S:
-                    self.sweep()
-                    swept = time.monotonic()
-                rung = self.ring()
+                with self._watchdog.watching():
+                    if time.monotonic() - swept >= _IDLE_S:
+                        self.sweep()
+                        swept = time.monotonic()
+                    rung = self.ring()
+                if not self._well:
+                    log.info("relay.listening")
+                    self._well = True
                 _wait(listener, _FULL_S if rung.full else _IDLE_S)
 
     def ring(self) -> Rung:
@@ -100,20 +107,21 @@ class Relay:
     def _ring_lane(self, lane: Lane) -> Rung:
         size = self._settings.batch_photos
         sent = 0
+        lease_s = self._settings.queued_lease_s
         while True:
             room = self._settings.queue_depth_messages - self._doorbell.depth(lane)
             if room <= 0:
                 return Rung(sent, full=True)
             with self._engine.begin() as connection:
-                due = photos.mark_queued(
-                    connection, lane, limit=size * room, lease_s=self._settings.queued_lease_s
+                alone = photos.mark_queued(
+                    connection, lane, alone=True, limit=room, lease_s=lease_s
                 )
-            together = [id_ for id_, alone in due if not alone]
-            batches = [together[i : i + size] for i in range(0, len(together), size)]
-            batches += [[id_] for id_, alone in due if alone]
-            self._send(lane, batches)
-            sent += len(due)
-            if len(due) < size * room:
+                limit = size * (room - len(alone))
+                due = photos.mark_queued(connection, lane, limit=limit, lease_s=lease_s)
+            batches = [due[i : i + size] for i in range(0, len(due), size)]
+            self._send(lane, [[id_] for id_ in alone] + batches)
+            sent += len(alone) + len(due)
+            if len(due) < limit:
                 return Rung(sent, full=False)
 
     def _send(self, lane: Lane, batches: list[list[int]]) -> None:
@@ -123,10 +131,12 @@ class Relay:
             except BrokerError:
                 unsent = [id_ for batch in batches[done:] for id_ in batch]
                 with self._engine.begin() as connection:
-                    photos.unqueue(connection, unsent, due_in_s=_TROUBLE_S)
+                    photos.unqueue(connection, unsent)
                 raise
 
     def _ring_training(self) -> None:
+        if self._doorbell.depth(TRAINING_QUEUE):
+            return  # nobody has heard the last message yet
         with self._engine.begin() as connection:
             due = training_runs.mark_queued(connection, lease_s=self._settings.queued_lease_s)
         for run_id in due:
@@ -135,11 +145,23 @@ class Relay:
             log.info("relay.rung", queue=TRAINING_QUEUE, runs=due)
 
 
-def _wait(listener: Connection, seconds: float) -> None:
+def _listener(engine: Engine) -> psycopg2.extensions.connection:
+    """A connection of its own that hears when photos become due.
+
+    Never from or to the pool: who got it next would hoard notifications unread.
+    """
+    pooled = engine.raw_connection()
+    pooled.detach()
+    listener = cast("psycopg2.extensions.connection", pooled.dbapi_connection)
+    listener.autocommit = True
+    with listener.cursor() as cursor:
+        cursor.execute(f"LISTEN {photos.DUE_CHANNEL}")
+    return listener
+
+
+def _wait(listener: psycopg2.extensions.connection, seconds: float) -> None:
     """Sleeps until a notification comes, at most so long."""
-    raw = listener.connection.driver_connection
-    assert isinstance(raw, psycopg2.extensions.connection)  # noqa: S101  # the engine's driver
-    if not raw.notifies:
-        select.select([raw], [], [], seconds)
-        raw.poll()
-    raw.notifies.clear()
+    if not listener.notifies:
+        select.select([listener], [], [], seconds)
+        listener.poll()
+    listener.notifies.clear()

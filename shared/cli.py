@@ -1,6 +1,7 @@
 """`tagger migrate` and `tagger feed`."""
 
 import json
+import os
 import sys
 from typing import Annotated
 
@@ -30,6 +31,14 @@ def feed(
     The cursor of a line is the --after of the next call; nothing is skipped in between. A
     deleted listing comes as a line with "deleted": true and no document.
     """
+    try:
+        _print_feed(after, limit)
+    except BrokenPipeError:
+        # The reader has seen enough, as `head` does. Python must not flush into it either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _print_feed(after: int, limit: int | None) -> None:
     engine = make_engine(load_settings(), role="feed")
     left = sys.maxsize if limit is None else limit
     while left > 0:

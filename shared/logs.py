@@ -41,7 +41,7 @@ def configure(settings: Settings, *, role: str) -> None:
         settings.log_format == "auto" and sys.stderr.isatty()
     )
     last: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer()]
+        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
         if console
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )

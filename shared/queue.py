@@ -5,6 +5,7 @@
 # Celery and kombu carry no types; this module is where they meet ours.
 
 from collections.abc import Sequence
+from urllib.parse import urlsplit
 
 from celery import Celery
 from kombu.exceptions import OperationalError
@@ -24,10 +25,7 @@ BrokerError = (OperationalError, RedisError, OSError)
 def make_app(settings: Settings) -> Celery:
     """A Celery application; makes no connection."""
     broker = settings.redis_url.get_secret_value()
-    if not broker.startswith(("redis://", "rediss://", "unix://", "redis+socket://")):
-        raise SetupError("REDIS_URL must start with redis:// or rediss://")
-    if broker.startswith("unix://"):
-        broker = "redis+socket://" + broker.removeprefix("unix://")
+    _check_url(broker)
     app = Celery("listing-tagger", broker=broker, set_as_current=False)
     app.conf.update(
         task_serializer="json",
@@ -40,6 +38,9 @@ def make_app(settings: Settings) -> Celery:
         task_default_queue=Lane.TAGGING,
         task_create_missing_queues=True,
         worker_hijack_root_logger=False,
+        # Whoever can write to Valkey could stop workers otherwise; signals do that here.
+        worker_enable_remote_control=False,
+        broker_transport="shared.transport:Transport",
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_connection_timeout=settings.connect_timeout_s,
@@ -57,6 +58,21 @@ def make_app(settings: Settings) -> Celery:
         task_publish_retry=False,
     )
     return app
+
+
+def _check_url(broker: str) -> None:
+    try:
+        parts = urlsplit(broker)
+        known = parts.scheme in ("redis", "rediss") and bool(parts.hostname)
+        port_is_a_number = parts.port is None or parts.port > 0
+    except ValueError:
+        known = port_is_a_number = False
+    if not (known and port_is_a_number):
+        # Not a word of the URL itself: it holds a password.
+        raise SetupError(
+            "REDIS_URL must be redis://[:password@]host[:port][/number] or rediss://...; "
+            "special characters of a password are written as %XX"
+        )
 
 
 class Doorbell:

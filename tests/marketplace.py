@@ -46,8 +46,11 @@ def event(listing: str = "L1", **changes: Any) -> dict[str, Any]:
 def record(engine: Engine, settings: Settings, *events: dict[str, Any] | bytes) -> Counts:
     """Records events as one batch."""
     lines = [
-        Line(item if isinstance(item, bytes) else json.dumps(item).encode(), f"test:{number}")
-        for number, item in enumerate(events, start=1)
+        Line(raw, f"test:{number}", len(raw))
+        for number, raw in enumerate(
+            (item if isinstance(item, bytes) else json.dumps(item).encode() for item in events),
+            start=1,
+        )
     ]
     return Intake(engine, settings).record(lines)
 
@@ -66,10 +69,16 @@ def register(connection: Connection, decision: Decision = DECISION, version: str
 
 
 def claim_all(engine: Engine, *, lease_s: float = 60) -> list[Claim]:
-    """Queues and claims every due photo of the tagging lane."""
+    """Queues and claims every due photo."""
     with engine.begin() as connection:
-        due = photos.mark_queued(connection, Lane.TAGGING, limit=1000, lease_s=60)
-        return photos.claim(connection, [id_ for id_, _ in due], lease_s=lease_s)
+        due = [
+            id_
+            for lane in Lane
+            for alone in (False, True)
+            for id_ in photos.mark_queued(connection, lane, alone=alone, limit=1000, lease_s=60)
+        ]
+    with engine.begin() as connection:
+        return photos.claim(connection, due, lease_s=lease_s)
 
 
 def tagged(claim: Claim, model_id: int, scores: list[float]) -> Settled:

@@ -50,7 +50,10 @@ def worker(
         layout = [(",".join(names), f"{names[0]}-{n + 1}") for n in range(count)]
     supervisor = Supervisor(
         [
-            [sys.executable, "-m", "worker.process", its_queues, str(threads), name]
+            [
+                sys.executable,
+                *("-m", "worker.process", its_queues, str(threads), name, str(os.getpid())),
+            ]
             for its_queues, name in layout
         ],
         grace_s=settings.slow_fetch_deadline_s + 15,

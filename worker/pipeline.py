@@ -5,25 +5,28 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import structlog
 from numpy.typing import NDArray
 from sqlalchemy import Engine
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from shared.db import listings, photos
 from shared.db.models import Decisions
 from shared.db.photos import Claim, Settled
+from shared.db.retry import retrying, transient
 from shared.domain.decision import Decision
 from shared.domain.photo import Lane, Status
 from shared.domain.retry import RetryPolicy
 from shared.errors import DecodeError, ModelError, PhotoError, TooSlow, Unexpected
 from shared.settings import Settings
+from shared.watchdog import Watchdog
 from worker.decode import pixels, sniff
-from worker.fetch.download import Downloader
+from worker.fetch.download import Download, Downloader
 from worker.model.tagger import Tagger
+from worker.quarantine import Quarantine
 
 log = structlog.get_logger()
 
@@ -63,18 +66,40 @@ class Pipeline:
             settings.max_attempts, settings.backoff_base_s, settings.backoff_max_s
         )
         self._local = threading.local()
+        self._quarantine = Quarantine()
+        # A batch that is still at it when its lease has long ended is stuck for good.
+        self._watchdog = Watchdog(settings.working_lease_s * 1.5)
 
     def tag(self, ids: Sequence[int]) -> None:
         """Tags the photos of a message, those of them that are still to be done."""
+        suspect = len(ids) == 1 and self._is_suspect(ids)
+        room = self._quarantine.alone() if suspect else self._quarantine.together()
+        with room, self._watchdog.watching():
+            self._tag(ids, suspect=suspect)
+
+    def _is_suspect(self, ids: Sequence[int]) -> bool:
+        with self._engine.connect() as connection:
+            return photos.is_suspect(connection, ids)
+
+    def _tag(self, ids: Sequence[int], *, suspect: bool) -> None:
         started = time.monotonic()
         with self._engine.begin() as connection:
             claims = photos.claim(connection, ids, lease_s=self._settings.working_lease_s)
         if not claims:
             return
-        seen = self._see(claims)
-        scores = self._score(seen)
-        settled = [self._settle(claim, scores[claim.id], seen[claim.id]) for claim in claims]
-        self._store(claims, settled)
+        try:
+            settled = self._look(claims, suspect=suspect)
+        except Exception as error:  # a batch that fails as a whole is tried photo by photo
+            log.exception("batch.unexpected", photos=len(claims))
+            settled = self._all_unexpected(claims, error)
+        try:
+            self._store(claims, settled)
+        except DBAPIError as error:
+            if transient(error):
+                raise
+            log.exception("batch.not_storable", photos=len(claims))
+            settled = self._all_unexpected(claims, error)
+            self._store(claims, settled)
         log.info(
             "batch.done",
             lane=claims[0].lane,
@@ -84,19 +109,26 @@ class Pipeline:
             seconds=round(time.monotonic() - started, 3),
         )
 
-    def _see(self, claims: Sequence[Claim]) -> dict[int, Seen | PhotoError]:
-        """Fetches and decodes; a photo's own failure stands in its place."""
-        slow = claims[0].lane is Lane.SLOW
-        deadline_s = (
-            self._settings.slow_fetch_deadline_s if slow else self._settings.fetch_deadline_s
-        )
-        downloads = self._downloader().fetch([claim.url for claim in claims], deadline_s=deadline_s)
-        return {
-            claim.id: download if isinstance(download, PhotoError) else self._decode(download.body)
-            for claim, download in zip(claims, downloads, strict=True)
-        }
+    def _look(self, claims: Sequence[Claim], *, suspect: bool) -> list[Settled]:
+        """What is to be written for each photo."""
+        seen = self._see(claims, suspect=suspect)
+        scores = self._score(seen)
+        return [self._settle(claim, scores[claim.id], seen[claim.id]) for claim in claims]
 
-    def _decode(self, body: bytes) -> Seen | PhotoError:
+    def _see(self, claims: Sequence[Claim], *, suspect: bool) -> dict[int, Seen | PhotoError]:
+        """Fetches and decodes; a photo's own failure stands in its place."""
+        # A suspect keeps all others waiting, so it has no more time than the fast lane gives.
+        patient = claims[0].lane is Lane.SLOW and not suspect
+        deadline_s = (
+            self._settings.slow_fetch_deadline_s if patient else self._settings.fetch_deadline_s
+        )
+        seen = self._downloader().fetch(
+            [claim.url for claim in claims], deadline_s=deadline_s, take=self._decode
+        )
+        return {claim.id: photo for claim, photo in zip(claims, seen, strict=True)}
+
+    def _decode(self, download: Download) -> Seen | PhotoError:
+        body = download.body
         try:
             header = sniff.sniff(body)
             decoded = pixels.to_pixels(
@@ -107,7 +139,8 @@ class Pipeline:
                 min_photo_elements=self._settings.min_photo_elements,
             )
         except DecodeError as error:
-            return error
+            # Its traceback would keep the body alive until the batch ends.
+            return error.with_traceback(None)
         except Exception as error:  # one odd photo must not fail its batch
             log.exception("photo.unexpected")
             return Unexpected(type(error).__name__)
@@ -166,31 +199,24 @@ class Pipeline:
             error_detail=error.detail[:500].replace("\0", ""),
         )
 
+    def _all_unexpected(self, claims: Sequence[Claim], error: Exception) -> list[Settled]:
+        failure = Unexpected(type(error).__name__)
+        return [replace(self._settle_error(claim, failure), alone=True) for claim in claims]
+
     def _store(self, claims: Sequence[Claim], settled: Sequence[Settled]) -> None:
         """One transaction; tried again while the lease lasts if Postgres is away."""
-        give_up_at = time.monotonic() + self._settings.working_lease_s / 2
-        pause_s = 0.5
-        while True:
-            try:
-                self._store_once(claims, settled)
-            except OperationalError:
-                if time.monotonic() + pause_s > give_up_at:
-                    raise
-                log.warning("batch.store_again", photos=len(claims), pause_s=pause_s)
-                time.sleep(pause_s)
-                pause_s *= 2
-            else:
-                return
+        retrying(
+            lambda: self._store_once(claims, settled), for_s=self._settings.working_lease_s / 2
+        )
 
     def _store_once(self, claims: Sequence[Claim], settled: Sequence[Settled]) -> None:
-        final = {photo.id for photo in settled if photo.status is not Status.PENDING}
         tags = {
             photo.id: self._model.decision.tags(np.asarray(photo.scores, np.float32))
             for photo in settled
             if photo.scores is not None
         }
         with self._engine.begin() as connection:
-            listings.lock(connection, {c.listing_id for c in claims if c.id in final})
+            listings.lock(connection, {claim.listing_id for claim in claims})
             written = photos.settle(connection, settled)
             tagged = [row.id for row in written if row.status == Status.TAGGED]
             photos.replace_tags(

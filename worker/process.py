@@ -1,6 +1,6 @@
 """One worker process: one model, a few threads, some queues.
 
-Run by the supervisor as `python -m worker.process QUEUES THREADS NAME`.
+Run by the supervisor as `python -m worker.process QUEUES THREADS NAME SUPERVISOR_PID`.
 """
 
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
@@ -18,9 +18,11 @@ from types import FrameType
 import structlog
 from celery import Celery
 from celery.worker import WorkController, state
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from shared import logs
+from shared.db.retry import transient
+from shared.db.session import in_words
 from shared.domain.photo import TRAINING_QUEUE
 from shared.errors import TaggerError
 from shared.settings import Settings, load_settings
@@ -34,17 +36,18 @@ EXIT_SETUP = 78
 def main(arguments: list[str]) -> int:
     """Works until SIGTERM; the exit code says whether starting again makes sense."""
     queues, threads, name = arguments[0].split(","), int(arguments[1]), arguments[2]
+    supervisor = int(arguments[3])
     try:
         settings = load_settings()
         logs.configure(settings, role=name)
-        _end_with_parent(os.getppid())
+        _end_with(supervisor)
         app = _build(settings, queues, threads)
     except TaggerError as error:
         print(f"{name}: {error}", file=sys.stderr)  # noqa: T201  # before there are logs
         return EXIT_SETUP
-    except OperationalError as error:
-        log.error("worker.no_database", error=str(error.orig).strip()[:300])  # noqa: TRY400
-        return 1
+    except DBAPIError as error:
+        log.error("worker.no_database", error=in_words(error))  # noqa: TRY400
+        return 1 if transient(error) else EXIT_SETUP
     worker = WorkController(
         app=app,
         hostname=f"{name}@{socket.gethostname()}",
@@ -53,6 +56,7 @@ def main(arguments: list[str]) -> int:
         concurrency=threads,
         without_gossip=True,
         without_mingle=True,
+        without_heartbeat=True,
     )
     # Celery's own handlers print; this one lets running batches end, and nothing more.
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -72,17 +76,17 @@ def _build(settings: Settings, queues: list[str], threads: int) -> Celery:
     if TRAINING_QUEUE in queues:
         from worker.training.app import training_app  # noqa: PLC0415
 
-        return training_app(settings)
+        return training_app(settings, stopping=lambda: state.should_stop is not None)
     from worker.app import tagging_app  # noqa: PLC0415
 
     return tagging_app(settings, threads=threads)
 
 
-def _end_with_parent(parent: int) -> None:
+def _end_with(supervisor: int) -> None:
     """Stops this process, warmly, when its supervisor has died."""
 
     def watch() -> None:
-        while os.getppid() == parent:
+        while os.getppid() == supervisor:
             time.sleep(1)
         log.warning("worker.orphaned")
         os.kill(os.getpid(), signal.SIGTERM)

@@ -23,6 +23,7 @@ _WELL_S = 60.0
 class _Child:
     command: list[str]
     process: subprocess.Popen[bytes] | None = None
+    starts: int = 0
     started_at: float = 0
     start_at: float = 0
     pause_s: float = _FIRST_PAUSE_S
@@ -39,7 +40,7 @@ class Supervisor:
         Args:
             commands: one a process.
             grace_s: how long a process may take to stop before it is killed.
-            hopeless: the exit code after which starting again is pointless.
+            hopeless: the exit code of a first start that no other start can mend.
         """
         self._children = [_Child(command) for command in commands]
         self._grace_s = grace_s
@@ -59,18 +60,23 @@ class Supervisor:
         return code
 
     def _look_after(self, child: _Child) -> int:
-        """Starts a child that should run; returns the code of one that is hopeless, or 0."""
+        """Starts a child that should run; returns the code of one that is hopeless, or 0.
+
+        Once all have been well, nothing is hopeless: a model folder that is broken now must not
+        stop the processes that still serve the one they loaded.
+        """
         now = time.monotonic()
         if child.process is None:
             if now >= child.start_at:
                 # A session of its own: Ctrl-C reaches the supervisor alone, which stops them all.
                 child.process = subprocess.Popen(child.command, start_new_session=True)
                 child.started_at = now
+                child.starts += 1
             return 0
         code = child.process.poll()
         if code is None:
             return 0
-        if code == self._hopeless:
+        if code == self._hopeless and child.starts == 1:
             return code
         if now - child.started_at > _WELL_S:
             child.pause_s = _FIRST_PAUSE_S

@@ -200,7 +200,7 @@ def upgrade() -> None:
             sa.Boolean(),
             server_default=sa.text("false"),
             nullable=False,
-            comment="its batch crashed: it travels by itself",
+            comment="its worker died: it is worked on by itself",
         ),
         sa.Column("attempt", sa.SmallInteger(), server_default="0", nullable=False),
         sa.Column("crashes", sa.SmallInteger(), server_default="0", nullable=False),
@@ -251,7 +251,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_photo_due",
         "photo",
-        ["lane", "due_at"],
+        ["lane", "alone", "due_at"],
         unique=False,
         postgresql_where=sa.text("status = 'pending'"),
     )

@@ -14,9 +14,12 @@ from shared.domain.photo import Status
 
 
 def lock(connection: Connection, listing_ids: Collection[int]) -> None:
-    """Locks listings in the order of their ids, before any of their photos are written."""
+    """Locks listings before any of their photos are written, in the order intake uses too."""
     connection.execute(
-        text("SELECT id FROM listing WHERE id = ANY(:ids) ORDER BY id FOR UPDATE"),
+        text("""
+            SELECT id FROM listing WHERE id = ANY(:ids)
+            ORDER BY external_id COLLATE "C" FOR UPDATE
+        """),
         {"ids": sorted(set(listing_ids))},
     )
 
@@ -33,7 +36,7 @@ def publish(connection: Connection, listing_ids: Collection[int], decisions: Dec
     photos: defaultdict[int, list[Row[Any]]] = defaultdict(list)
     for photo in connection.execute(
         text("""
-            SELECT listing_id, status, scores, model_id FROM photo
+            SELECT listing_id, status, scores, model_id, finished_at FROM photo
             WHERE listing_id = ANY(:ids) ORDER BY listing_id, position, id
         """),
         {"ids": ids},
@@ -79,7 +82,8 @@ def _decide(
     tagged = [photo for photo in photos if photo.status == Status.TAGGED]
     if not tagged or listing.deleted_at:
         return _Decided(None, None, [], [])
-    newest = max(photo.model_id for photo in tagged)
+    # The model that is in service: after a step back to an older one, that is the older one.
+    newest = max(tagged, key=lambda photo: (photo.finished_at, photo.model_id)).model_id
     version, decision = decisions.get(connection, newest)
     tags = decision.fused_tags(
         [

@@ -5,8 +5,8 @@
        +------- sweep ---------+------ sweep -----+       +--> pending (later, or slow lane)
 
 A step takes only rows that are in the state before it, so a message that comes late or
-twice finds nothing to do. Rows are locked in the order of their ids, listings before
-photos, so no two steps can deadlock.
+twice finds nothing to do. Who writes photos that are in others' hands too locks their
+listings first (`listings.lock`); the relay and the claim skip what is locked.
 """
 
 import json
@@ -39,7 +39,8 @@ class Settled:
     """What became of a claimed photo: the new state of its row.
 
     `due_in_s` counts from now and belongs to photos that go back to pending.
-    `scores` and the content's facts belong to tagged ones.
+    `scores` and the content's facts belong to tagged ones. `alone` is set where something
+    went wrong that batch mates should not share.
     """
 
     id: int
@@ -48,6 +49,7 @@ class Settled:
     lane: Lane
     attempt: int
     due_in_s: float = 0
+    alone: bool = False
     error_code: str | None = None
     error_detail: str | None = None
     content_sha256: str | None = None
@@ -59,39 +61,44 @@ class Settled:
 
 
 def mark_queued(
-    connection: Connection, lane: Lane, *, limit: int, lease_s: float
-) -> list[tuple[int, bool]]:
+    connection: Connection, lane: Lane, *, alone: bool = False, limit: int, lease_s: float
+) -> list[int]:
     """Takes up to `limit` due photos of a lane, oldest first, for messages to name.
 
-    Returns:
-        (photo id, whether it must travel alone) for each.
+    With `alone`, takes those that must travel by themselves instead of the others.
     """
     rows = connection.execute(
         text("""
             UPDATE photo SET status = 'queued', lease_until = now() + :lease_s * interval '1 s'
             WHERE id IN (
                 SELECT id FROM photo
-                WHERE status = 'pending' AND lane = :lane AND due_at <= now()
+                WHERE status = 'pending' AND lane = :lane AND alone = :alone AND due_at <= now()
                 ORDER BY due_at LIMIT :limit
                 FOR UPDATE SKIP LOCKED)
-            RETURNING id, alone, due_at
+            RETURNING id, due_at
         """),
-        {"lane": lane, "limit": limit, "lease_s": lease_s},
+        {"lane": lane, "alone": alone, "limit": limit, "lease_s": lease_s},
     ).all()
-    return [(row.id, row.alone) for row in sorted(rows, key=lambda row: (row.due_at, row.id))]
+    return [row.id for row in sorted(rows, key=lambda row: (row.due_at, row.id))]
 
 
-def unqueue(connection: Connection, ids: Sequence[int], *, due_in_s: float) -> None:
+def is_suspect(connection: Connection, ids: Sequence[int]) -> bool:
+    """Whether one of these photos lost its worker before and must be worked on alone."""
+    return connection.execute(
+        text("SELECT EXISTS (SELECT FROM photo WHERE id = ANY(:ids) AND alone)"),
+        {"ids": list(ids)},
+    ).scalar_one()
+
+
+def unqueue(connection: Connection, ids: Sequence[int]) -> None:
     """Puts photos back whose message could not be sent."""
     connection.execute(
         text("""
-            UPDATE photo SET status = 'pending', lease_until = NULL,
-                due_at = now() + :due_in_s * interval '1 s'
-            WHERE id IN (
+            UPDATE photo SET status = 'pending', lease_until = NULL WHERE id IN (
                 SELECT id FROM photo WHERE id = ANY(:ids) AND status = 'queued'
-                ORDER BY id FOR UPDATE)
+                FOR UPDATE SKIP LOCKED)
         """),
-        {"ids": list(ids), "due_in_s": due_in_s},
+        {"ids": list(ids)},
     )
 
 
@@ -122,7 +129,7 @@ def claim(connection: Connection, ids: Sequence[int], *, lease_s: float) -> list
 def settle(connection: Connection, settled: Sequence[Settled]) -> list[Row[Any]]:
     """Writes what became of claimed photos, where the claim still holds.
 
-    Lock the listings of final photos first (`listings.lock`). A photo whose token has
+    Lock their listings first (`listings.lock`). A photo whose token has
     changed (its lease ran out and another worker has it) or that was deleted is left alone.
 
     Returns:
@@ -132,7 +139,7 @@ def settle(connection: Connection, settled: Sequence[Settled]) -> list[Row[Any]]
         connection.execute(
             text("""
             UPDATE photo SET
-                status = new.status, lane = new.lane, attempt = new.attempt,
+                status = new.status, lane = new.lane, attempt = new.attempt, alone = new.alone,
                 due_at = now() + new.due_in_s * interval '1 s',
                 lease_until = NULL, token = NULL,
                 error_code = new.error_code, error_detail = new.error_detail,
@@ -142,7 +149,8 @@ def settle(connection: Connection, settled: Sequence[Settled]) -> list[Row[Any]]
                 finished_at = CASE WHEN new.status IN ('tagged', 'failed') THEN now() END
             FROM jsonb_to_recordset(CAST(:settled AS jsonb)) AS new(
                 id bigint, token bigint, status text, lane text, attempt smallint,
-                due_in_s float8, error_code text, error_detail text, content_sha256 text,
+                due_in_s float8, alone boolean, error_code text, error_detail text,
+                content_sha256 text,
                 content_bytes int, width int, height int, scores real[], model_id int)
             WHERE photo.id = new.id AND photo.token = new.token AND photo.status = 'working'
             RETURNING photo.id, photo.listing_id, photo.status
@@ -193,9 +201,10 @@ def replace_tags(
 def sweep(connection: Connection, *, max_crashes: int, limit: int = 1000) -> tuple[int, int]:
     """Makes photos due again whose lease ran out.
 
-    A queued one was never claimed: its message is lost or late. A working one lost its
-    worker: it travels alone from now on, so that a photo that kills workers takes no other
-    with it. One that did so `max_crashes` times is left to `give_up`.
+    A queued one was never claimed: its message is lost or late, and it keeps its place. A
+    working one lost its worker: it goes to the slow lane and travels alone, so that a photo
+    that kills workers takes no other with it. One that did so `max_crashes` times is left to
+    `give_up`.
 
     Returns:
         How many were (unclaimed, crashed).
@@ -209,7 +218,9 @@ def sweep(connection: Connection, *, max_crashes: int, limit: int = 1000) -> tup
                 ORDER BY id LIMIT :limit
                 FOR UPDATE SKIP LOCKED)
             UPDATE photo SET
-                status = 'pending', due_at = now(), lease_until = NULL, token = NULL,
+                status = 'pending', lease_until = NULL, token = NULL,
+                due_at = CASE WHEN expired.status = 'working' THEN now() ELSE due_at END,
+                lane = CASE WHEN expired.status = 'working' THEN 'slow' ELSE lane END,
                 crashes = crashes + (expired.status = 'working')::int,
                 alone = alone OR expired.status = 'working'
             FROM expired WHERE photo.id = expired.id

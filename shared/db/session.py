@@ -1,10 +1,21 @@
 """Connections to Postgres: bounded in time, dead peers noticed, rollback by default."""
 
 from sqlalchemy import URL, Engine, create_engine, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from shared.errors import SetupError
 from shared.settings import Settings
+
+#: https://www.postgresql.org/docs/current/errcodes-appendix.html
+_NO_SUCH_TABLE_OR_COLUMN = ("42P01", "42703")
+
+
+def in_words(error: DBAPIError) -> str:
+    """What a person should read instead of a database error's traceback."""
+    if getattr(error.orig, "pgcode", None) in _NO_SUCH_TABLE_OR_COLUMN:
+        return "the database lacks this version's schema; run `tagger migrate`"
+    lines = str(error.orig).strip().splitlines() or [type(error.orig).__name__]
+    return f"Postgres: {lines[0]}"
 
 
 def sqlalchemy_url(raw: str) -> URL:
@@ -17,6 +28,8 @@ def sqlalchemy_url(raw: str) -> URL:
         url = make_url(raw.replace("postgres://", "postgresql://", 1))
     except (ArgumentError, ValueError):
         raise SetupError("DATABASE_URL is not a database URL") from None
+    if "@" in (url.host or ""):
+        raise SetupError("DATABASE_URL: an @ in its password must be written as %40")
     if url.get_backend_name() != "postgresql":
         raise SetupError("DATABASE_URL must start with postgresql://")
     return url.set(drivername="postgresql+psycopg2")

@@ -116,7 +116,13 @@ class Photo(Table):
         UniqueConstraint("listing_id", "url_sha256"),
         _one_of("status", [*Status]),
         _one_of("lane", [*Lane]),
-        Index("ix_photo_due", "lane", "due_at", postgresql_where=text("status = 'pending'")),
+        Index(
+            "ix_photo_due",
+            "lane",
+            "alone",
+            "due_at",
+            postgresql_where=text("status = 'pending'"),
+        ),
         Index(
             "ix_photo_lease",
             "lease_until",
@@ -132,7 +138,7 @@ class Photo(Table):
     status: Mapped[str] = mapped_column(server_default=Status.PENDING)
     lane: Mapped[str] = mapped_column(server_default=Lane.TAGGING)
     alone: Mapped[bool] = mapped_column(
-        server_default=text("false"), comment="its batch crashed: it travels by itself"
+        server_default=text("false"), comment="its worker died: it is worked on by itself"
     )
     attempt: Mapped[int] = mapped_column(SmallInteger(), server_default="0")
     crashes: Mapped[int] = mapped_column(SmallInteger(), server_default="0")

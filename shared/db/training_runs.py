@@ -88,6 +88,18 @@ def heartbeat(
     )
 
 
+def release(connection: Connection, held: TrainingClaim) -> None:
+    """Hands a run back before its end, as if this worker had never had it."""
+    connection.execute(
+        text("""
+            UPDATE training_run SET status = 'pending', attempt = attempt - 1,
+                lease_until = NULL, token = NULL
+            WHERE id = :id AND token = :token AND status = 'running'
+        """),
+        {"id": held.id, "token": held.token},
+    )
+
+
 def finish(
     connection: Connection,
     held: TrainingClaim,

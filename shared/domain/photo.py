@@ -17,7 +17,7 @@ class Lane(StrEnum):
     """The queues photos travel in: separate queues, so that none waits for another."""
 
     TAGGING = "tagging"  #: New photos.
-    SLOW = "slow"  #: Photos whose origin is slow, and photos that are retried alone.
+    SLOW = "slow"  #: Photos whose origin is slow, and photos whose worker died.
     BACKFILL = "backfill"  #: Back catalogues; workers look here last.
 
 

@@ -3,6 +3,8 @@
 # pyright: reportUnknownMemberType=false
 
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +19,18 @@ from shared.queue import make_app
 from shared.settings import Settings
 from tests.marketplace import event, rows
 from tests.settled import assert_quiet, assert_settled, wait_until_settled
+
+_BODY = '"properties": {"delivery_tag": "t%d", "delivery_info": {}, "body_encoding": "base64"}'
+#: What somebody might push into the queue's list.
+_NO_MESSAGES = [
+    b"garbage",
+    b'"x"',
+    b"\xff\xfe",
+    b'{"body": "gASVCwAAAAAAAACMB3Bvc2l4lC4=", "headers": {}}',
+    f'{{"body": "!", "headers": {{}}, {_BODY % 1}}}'.encode(),
+    f'{{"body": "gASVCwAAAAAAAACMB3Bvc2l4lC4=", "headers": {{"task": "tag_photos", "id": "1"}},'
+    f' "content-type": "application/x-python-serialize", {_BODY % 2}}}'.encode(),
+]
 
 
 def _now() -> str:
@@ -66,7 +80,7 @@ def test_every_photo_of_every_event_ends_tagged_or_failed_with_its_reason(
 
 
 def test_the_feed_is_read_by_cursor_up_to_the_tombstone(
-    engine: Engine, fleet: Fleet, photos: list[PhotoFile], origin: Origin
+    engine: Engine, fleet: Fleet, photos: list[PhotoFile], origin: Origin, tmp_path: Path
 ) -> None:
     _start(fleet)
     published = [json.dumps(line).encode() for line in events(photos[:4], origin.url)]
@@ -80,6 +94,18 @@ def test_the_feed_is_read_by_cursor_up_to_the_tombstone(
     assert whole[-1]["listing_id"] == "listing-000001"
     page = fleet.run("feed", "--after", "2", "--limit", "2").stdout.splitlines()
     assert [json.loads(line) for line in page] == whole[2:4]
+    reader = subprocess.run(
+        [
+            "/bin/bash",
+            "-c",
+            f"{sys.executable} -m tagger feed | head -n 1; exit ${{PIPESTATUS[0]}}",
+        ],
+        env=fleet.environment,
+        cwd=tmp_path,
+        capture_output=True,
+        check=False,
+    )
+    assert (reader.returncode, reader.stderr) == (0, b"")
 
 
 def test_a_serving_worker_has_no_tensorflow_and_stays_small(
@@ -124,7 +150,8 @@ def test_messages_that_are_not_ours_are_logged_and_leave_the_worker_working(
         app.send_task("tag_photos", kwargs=named, queue="tagging")  # pyright: ignore[reportUnknownMemberType]
     app.send_task("no.such.task", queue="tagging")  # pyright: ignore[reportUnknownMemberType]
     with Redis.from_url(settings.redis_url.get_secret_value()) as valkey:
-        valkey.lpush("tagging", b'{"body": "gASVCwAAAAAAAACMB3Bvc2l4lC4=", "headers": {}}')
+        for entry in _NO_MESSAGES:
+            valkey.lpush("tagging", entry)
     write_events(photos[:2], origin.url, tmp_path / "events.jsonl")
     _start(fleet)
     fleet.run("produce", str(tmp_path / "events.jsonl"))
@@ -132,6 +159,10 @@ def test_messages_that_are_not_ours_are_logged_and_leave_the_worker_working(
     assert fleet.stop()["worker"] == 0
     assert fleet.log("worker").count("message.rejected") == 3
     assert fleet.log("worker").count("no.such.task") > 0
+    assert fleet.log("worker").count("message.unreadable") >= 4
+    assert "worker.died" not in fleet.log("worker")
+    with Redis.from_url(settings.redis_url.get_secret_value()) as valkey:
+        assert valkey.llen("tagging") == valkey.hlen("unacked") == 0, "none comes back"
 
 
 def test_commands_without_servers_or_schema_say_what_to_do(

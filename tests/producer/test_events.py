@@ -29,6 +29,11 @@ def test_an_event_is_read_as_it_stands() -> None:
     assert parsed.seller_tags == ("x", "y")
 
 
+def test_title_and_seller_tags_may_be_null_or_absent() -> None:
+    bare = event(title=None, seller_tags=None)
+    assert (_parse(bare).title, _parse(bare).seller_tags) == ("", ())
+
+
 def test_a_deletion_needs_no_title_and_no_photos() -> None:
     gone = event(type="listing.deleted")
     del gone["title"], gone["photos"], gone["seller_tags"]

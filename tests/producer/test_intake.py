@@ -87,6 +87,24 @@ def test_a_listing_can_come_back_after_its_deletion(engine: Engine, settings: Se
     assert rows(engine, _STATE) == [("L1", "A camera", ["bargain"], False, ["again"])]
 
 
+def test_the_feed_tells_of_a_return_before_the_first_photo_is_tagged(
+    engine: Engine, settings: Settings
+) -> None:
+    record(engine, settings, event(minute=1, photos=[]))
+    record(engine, settings, event(minute=2, type="listing.updated", title="new", photos=["a"]))
+    record(engine, settings, event(minute=3, type="listing.deleted"))
+    record(engine, settings, event(minute=4, title="back", photos=["b"]))
+    documents = [
+        row[0] for row in rows(engine, "SELECT document FROM search_feed ORDER BY position")
+    ]
+    assert [document and document["title"] for document in documents] == [
+        "A camera",
+        "new",
+        None,
+        "back",
+    ]
+
+
 def test_bad_lines_are_kept_with_their_reason_and_the_rest_goes_on(
     engine: Engine, settings: Settings
 ) -> None:

@@ -18,7 +18,9 @@ def test_lines_know_where_they_stood_and_blank_ones_are_skipped() -> None:
 
 
 def test_a_line_that_is_too_long_keeps_its_beginning_and_the_next_one_is_whole() -> None:
-    assert _read(b"x" * 35 + b"\nnext\n") == [(b"x" * 11, "f:1"), (b"next", "f:2")]
+    long, following = read_lines(io.BytesIO(b"x" * 35 + b"\nnext\n"), "f", 10)
+    assert (long.raw, long.length) == (b"x" * 11, 35)
+    assert following.raw == b"next"
 
 
 def test_a_file_comes_in_full_batches() -> None:

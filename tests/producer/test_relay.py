@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 from redis import Redis
 from sqlalchemy import Engine
+from sqlalchemy.exc import ProgrammingError
 
 from dev.services import Services
 from producer.relay import Relay
+from shared.db.session import in_words, make_engine
 from shared.domain.message import TAG_PHOTOS
 from shared.queue import BrokerError, Doorbell, make_app
 from shared.settings import Settings
@@ -77,7 +79,8 @@ def test_a_photo_that_lost_its_worker_travels_alone(
     relay = _relay(engine, settings)
     relay.sweep()
     relay.ring()
-    assert sorted(len(ids) for ids in _messages(valkey)) == [1, 1, 2]
+    assert [len(ids) for ids in _messages(valkey, "slow")] == [1, 1]
+    assert [len(ids) for ids in _messages(valkey)] == [2]
 
 
 def test_each_lane_has_its_queue(engine: Engine, settings: Settings, valkey: Redis) -> None:
@@ -112,6 +115,16 @@ def test_a_broker_that_is_away_loses_nothing(
     finally:
         servers.valkey.start()
     assert relay.ring().photos == 1
+
+
+def test_a_relay_without_schema_stops_with_its_reason(
+    empty_database: Settings, settings: Settings
+) -> None:
+    engine = make_engine(empty_database, role="test")
+    with pytest.raises(ProgrammingError) as caught:
+        _relay(engine, settings).run(threading.Event())
+    assert "tagger migrate" in in_words(caught.value)
+    engine.dispose()
 
 
 def test_a_new_photo_wakes_the_relay(engine: Engine, settings: Settings, valkey: Redis) -> None:

@@ -5,8 +5,9 @@ HTTP/1.1 only, so that one photo's stall never holds up another's connection.
 
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import pycurl
 
@@ -15,6 +16,8 @@ from shared.settings import Settings
 from worker.fetch.address import check_url, join_redirect
 from worker.fetch.exchange import Exchange
 from worker.fetch.reactor import Reactor
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,10 @@ class Download:
     elapsed_s: float
 
 
+def _whole(download: Download) -> Download:
+    return download
+
+
 class Downloader:
     """Fetches photos and keeps connections between calls. Belongs to one thread."""
 
@@ -34,15 +41,22 @@ class Downloader:
         self._reactor = Reactor(connections_per_host=settings.connections_per_host)
         self._spare: list[Exchange] = []
 
-    def fetch(self, urls: Sequence[str], *, deadline_s: float) -> list[Download | FetchError]:
-        """The photo at each URL, or why there is none, in the order of `urls`.
+    def fetch(
+        self, urls: Sequence[str], *, deadline_s: float, take: Callable[[Download], T] = _whole
+    ) -> list[T | FetchError]:
+        """What `take` makes of the photo at each URL, or why there is none, in their order.
+
+        `take` is called as each photo arrives, so that bodies need not pile up until the last
+        one is there; what it raises ends the call.
 
         A photo's deadline counts from its own start and covers everything: names, TLS,
         redirects, drips. It starts when one of its host's `connections_per_host` is free; one
         that is still waiting after `deadline_s` is too slow, so that a call takes at most
         twice `deadline_s`, however many photos a hanging host has in it.
         """
-        call = _Call(self._settings, self._reactor, self._spare, len(urls), deadline_s)
+        call = _Call(
+            self._settings, self._reactor, self._spare, len(urls), deadline_s=deadline_s, take=take
+        )
         try:
             return call.run(urls)
         finally:
@@ -67,7 +81,7 @@ class _Errand:
     redirects: int = 0
 
 
-class _Call:
+class _Call(Generic[T]):
     """One call of `fetch`: who waits, who is under way, what has come of the rest."""
 
     def __init__(
@@ -76,8 +90,11 @@ class _Call:
         reactor: Reactor,
         spare: list[Exchange],
         photos: int,
+        *,
         deadline_s: float,
+        take: Callable[[Download], T],
     ) -> None:
+        self._take = take
         self._settings = settings
         self._reactor = reactor
         self._spare = spare
@@ -86,11 +103,11 @@ class _Call:
         self._under_way: dict[pycurl.Curl, tuple[_Errand, Exchange]] = {}
         self._connections: Counter[str] = Counter()
         # What remains of a photo that never gets its turn.
-        self._results: list[Download | FetchError] = [
+        self._results: list[T | FetchError] = [
             TooSlow("waited for a connection to its host") for _ in range(photos)
         ]
 
-    def run(self, urls: Sequence[str]) -> list[Download | FetchError]:
+    def run(self, urls: Sequence[str]) -> list[T | FetchError]:
         for place, url in enumerate(urls):
             try:
                 checked = check_url(url, allowed_ports=self._settings.allowed_ports)
@@ -147,7 +164,8 @@ class _Call:
             if location is None:
                 body = exchange.take_body(code, words)
                 elapsed_s = time.monotonic() - errand.started_at
-                self._put_down(errand, exchange, Download(body, errand.url, elapsed_s))
+                taken = self._take(Download(body, errand.url, elapsed_s))
+                self._put_down(errand, exchange, taken)
             else:
                 self._turn(errand, location)
                 self._dial(errand, exchange)
@@ -162,7 +180,7 @@ class _Call:
         target = join_redirect(errand.url, location)
         errand.url = check_url(target, allowed_ports=self._settings.allowed_ports)
 
-    def _put_down(self, errand: _Errand, exchange: Exchange, result: Download | FetchError) -> None:
+    def _put_down(self, errand: _Errand, exchange: Exchange, result: T | FetchError) -> None:
         if isinstance(result, FetchError):
             # A traceback would keep every frame below us alive, bodies and all.
             result = result.with_traceback(None)

@@ -1,5 +1,7 @@
 """Composition root of a training worker: it trains, and serves nothing."""
 
+from collections.abc import Callable
+
 from celery import Celery
 
 from shared.db.session import make_engine
@@ -10,9 +12,9 @@ from worker.tasks import add_task
 from worker.training.run import TrainingWorker
 
 
-def training_app(settings: Settings) -> Celery:
-    """The application of a training worker."""
+def training_app(settings: Settings, stopping: Callable[[], bool]) -> Celery:
+    """The application of a training worker; `stopping` says when it was asked to end."""
     app = make_app(settings)
     engine = make_engine(settings, role="training", connections=3)
-    add_task(app, TRAIN, TrainingWorker(engine).train)
+    add_task(app, TRAIN, TrainingWorker(engine, stopping).train)
     return app

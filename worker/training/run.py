@@ -11,9 +11,10 @@ from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from sqlalchemy import Engine
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from shared.db import training_runs
+from shared.db.retry import retrying
 from shared.db.session import make_engine
 from shared.db.training_runs import TrainingClaim
 from shared.errors import SetupError, TaggerError
@@ -26,6 +27,8 @@ log = structlog.get_logger()
 #: The lease outlasts an epoch on a large data set; a lost worker is noticed this late.
 _LEASE_S = 120.0
 _BEAT_S = 20.0
+#: How long the end of a run is written again while Postgres is away; the lease lives on.
+_PATIENCE_S = 600.0
 
 
 class TrainingRequest(BaseModel):
@@ -72,8 +75,15 @@ def enqueue(settings: Settings, request: TrainingRequest) -> None:
 class TrainingWorker:
     """Does the runs that messages name, one at a time."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, stopping: Callable[[], bool]) -> None:
+        """Does nothing yet.
+
+        Args:
+            engine: where the runs are.
+            stopping: whether this process was asked to stop; asked after every epoch.
+        """
         self._engine = engine
+        self._stopping = stopping
 
     def train(self, ids: list[int]) -> None:
         """Does a run, unless it is done or another worker's; its row always says how it ended."""
@@ -85,37 +95,63 @@ class TrainingWorker:
 
     def _run(self, held: TrainingClaim) -> None:
         log.info("training.started", run=held.id, attempt=held.attempt, request=held.request)
-        with _Heartbeat(self._engine, held) as heartbeat:
+        with _Heartbeat(self._engine, held, self._stopping) as heartbeat:
             try:
                 request = TrainingRequest.model_validate(held.request)
                 artifact = _train(request, heartbeat.show)
-            except (TaggerError, ValidationError) as error:
-                code = error.code if isinstance(error, TaggerError) else "bad_request"
-                with self._engine.begin() as connection:
-                    training_runs.finish(
-                        connection, held, error_code=code, error_detail=str(error)[:2000]
-                    )
-                log.error("training.failed", run=held.id, code=code)  # noqa: TRY400
-                return
             except _RunLost:
                 log.warning("training.lost", run=held.id)
                 return
+            except _Stopping:
+                retrying(lambda: self._release(held), for_s=_PATIENCE_S)
+                log.info("training.handed_back", run=held.id)
+                return
+            except Exception as error:
+                log.exception("training.failed", run=held.id)
+                code, detail = _described(error)
+                retrying(lambda: self._fail(held, code, detail), for_s=_PATIENCE_S)
+                return
+            kept = retrying(lambda: self._succeed(held, artifact), for_s=_PATIENCE_S)
+        log.info("training.done", run=held.id, model=artifact.version, kept=kept)
+
+    def _release(self, held: TrainingClaim) -> None:
+        with self._engine.begin() as connection:
+            training_runs.release(connection, held)
+
+    def _fail(self, held: TrainingClaim, code: str, detail: str) -> None:
+        with self._engine.begin() as connection:
+            training_runs.finish(connection, held, error_code=code, error_detail=detail)
+
+    def _succeed(self, held: TrainingClaim, artifact: Artifact) -> bool:
         with self._engine.begin() as connection:
             model_id = register(connection, artifact, champion=False)
-            kept = training_runs.finish(connection, held, model_id=model_id)
-        log.info("training.done", run=held.id, model=artifact.version, kept=kept)
+            return training_runs.finish(connection, held, model_id=model_id)
+
+
+def _described(error: Exception) -> tuple[str, str]:
+    """The code and the words of a failed training."""
+    if isinstance(error, TaggerError):
+        return error.code, str(error)[:2000]
+    if isinstance(error, ValidationError):
+        return "bad_request", str(error)[:2000]
+    return "unexpected", f"{type(error).__name__}; the training worker's log says more"
 
 
 class _RunLost(Exception):
     """The lease ran out and another worker has the run."""
 
 
+class _Stopping(Exception):
+    """This process was asked to stop; its checkpoint lets another go on."""
+
+
 class _Heartbeat:
     """Renews a run's lease from a thread of its own: an epoch may outlast the lease."""
 
-    def __init__(self, engine: Engine, held: TrainingClaim) -> None:
+    def __init__(self, engine: Engine, held: TrainingClaim, stopping: Callable[[], bool]) -> None:
         self._engine = engine
         self._held = held
+        self._stopping = stopping
         self._progress: dict[str, Any] = {"stage": "reading photos"}
         self._lost = False
         self._stop = threading.Event()
@@ -134,11 +170,14 @@ class _Heartbeat:
 
         Raises:
             _RunLost: there is no point in going on.
+            _Stopping: this process is to end.
         """
         self._progress = {"stage": "training", **progress}
         self._renew()
         if self._lost:
             raise _RunLost
+        if self._stopping():
+            raise _Stopping
 
     def _beat(self) -> None:
         while not self._stop.wait(_BEAT_S):
@@ -150,7 +189,7 @@ class _Heartbeat:
                 self._lost = not training_runs.heartbeat(
                     connection, self._held, self._progress, lease_s=_LEASE_S
                 )
-        except OperationalError:
+        except DBAPIError:
             # Postgres is away; if it stays away, the lease ends and the run goes on elsewhere.
             log.warning("training.no_heartbeat", run=self._held.id)
 

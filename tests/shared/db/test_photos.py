@@ -13,8 +13,7 @@ from tests.marketplace import claim_all, event, record, register, rows, settle, 
 
 def _queue(engine: Engine, lease_s: float = 60) -> list[int]:
     with engine.begin() as connection:
-        due = photos.mark_queued(connection, Lane.TAGGING, limit=100, lease_s=lease_s)
-    return [id_ for id_, _ in due]
+        return photos.mark_queued(connection, Lane.TAGGING, limit=100, lease_s=lease_s)
 
 
 def _claim(engine: Engine, ids: list[int], lease_s: float = 60) -> list[photos.Claim]:
@@ -82,8 +81,10 @@ def test_the_attempt_counts_from_the_claim(engine: Engine, settings: Settings) -
 
 def test_a_photo_whose_message_was_lost_is_due_again(engine: Engine, settings: Settings) -> None:
     record(engine, settings, event())
+    before = rows(engine, "SELECT due_at FROM photo")
     _queue(engine, lease_s=0)
     assert _sweep(engine) == (1, 0)
+    assert rows(engine, "SELECT due_at FROM photo") == before, "it keeps its place"
     [claim] = claim_all(engine)
     assert claim.attempt == 1, "nobody tried, so no attempt was used"
 
@@ -103,8 +104,8 @@ def test_a_photo_that_lost_its_worker_travels_alone_and_fails_the_third_time(
     for crash in (1, 2):
         claim_all(engine, lease_s=0)
         assert _sweep(engine) == (0, 1)
-        assert rows(engine, "SELECT crashes, alone, status FROM photo") == [
-            (crash, True, "pending")
+        assert rows(engine, "SELECT crashes, alone, lane, status FROM photo") == [
+            (crash, True, "slow", "pending")
         ]
     claim_all(engine, lease_s=0)
     assert _sweep(engine) == (0, 0)

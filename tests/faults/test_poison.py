@@ -1,0 +1,68 @@
+"""A photo that kills whoever looks at it fails alone."""
+
+import threading
+from collections.abc import Generator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import psutil
+import pytest
+from sqlalchemy import Engine
+
+from dev.fleet import Fleet
+from dev.listings import PhotoFile, write_events
+from tests.marketplace import rows
+from tests.settled import assert_settled, wait_until_settled
+
+
+class _Assassin(SimpleHTTPRequestHandler):
+    """Serves photos; kills the process that asks for the poisoned one."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        if "poison" in self.path:
+            port = self.client_address[1]
+            for process in psutil.process_iter():
+                if "worker.process" in " ".join(process.cmdline()) and any(
+                    connection.laddr.port == port for connection in process.net_connections("tcp4")
+                ):
+                    process.kill()
+            return
+        super().do_GET()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # its name there
+        pass
+
+
+@pytest.fixture
+def deadly_origin(photo_folder: Path) -> Generator[str]:
+    """The URL of an origin where one photo is poison."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Assassin, directory=str(photo_folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_only_the_poisoned_photo_fails(
+    engine: Engine, fleet: Fleet, photos: list[PhotoFile], deadly_origin: str, tmp_path: Path
+) -> None:
+    fleet.environment |= {
+        "TAGGER_WORKING_LEASE_S": "3",
+        "TAGGER_ALLOWED_PORTS": deadly_origin.rpartition(":")[2],
+    }
+    poisoned = [*photos * 4, PhotoFile(Path("poison.jpg"), "poison"), *photos * 4]
+    write_events(poisoned, deadly_origin, tmp_path / "events.jsonl")
+    fleet.start("relay", "relay")
+    fleet.start("worker", "worker", "--processes", "1")
+    fleet.run("produce", str(tmp_path / "events.jsonl"))
+    wait_until_settled(engine, len(poisoned), timeout_s=90)
+    assert_settled(engine, len(poisoned))
+    assert rows(
+        engine,
+        "SELECT title, error_code, crashes FROM photo "
+        "JOIN listing ON listing.id = listing_id WHERE status = 'failed'",
+    ) == [("poison", "crashed", 3)]
+    assert fleet.exit_code("worker") is None, "the supervisor lives"

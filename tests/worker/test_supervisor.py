@@ -1,0 +1,67 @@
+"""Worker processes are kept running, and end with their supervisor."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+_SUPERVISE = """
+import sys
+from worker.supervisor import Supervisor
+command = [sys.executable, "-c", sys.argv[1]]
+sys.exit(Supervisor([command], grace_s=1, hopeless=78).run())
+"""
+
+
+def _start(child: str, folder: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-c", _SUPERVISE, child],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        stderr=subprocess.PIPE,
+    )
+
+
+def _wait(condition: Callable[[], object], timeout_s: float = 15) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_process_that_dies_is_started_again(tmp_path: Path) -> None:
+    supervisor = _start("open('starts', 'a').write('x'); import os; os._exit(9)", tmp_path)
+    starts = tmp_path / "starts"
+    _wait(lambda: starts.exists() and len(starts.read_text()) >= 2)
+    supervisor.send_signal(signal.SIGTERM)
+    assert supervisor.wait(10) == 0
+
+
+def test_a_set_up_that_cannot_work_ends_it_all(tmp_path: Path) -> None:
+    assert _start("raise SystemExit(78)", tmp_path).wait(15) == 78
+
+
+def test_a_set_up_that_broke_later_does_not_stop_what_still_works(tmp_path: Path) -> None:
+    child = "import os; n = len(os.listdir('.')); open(str(n), 'w'); os._exit(1 if n == 0 else 78)"
+    supervisor = _start(child, tmp_path)
+    _wait(lambda: len([*tmp_path.iterdir()]) >= 3)
+    assert supervisor.poll() is None
+    supervisor.send_signal(signal.SIGTERM)
+    assert supervisor.wait(10) == 0
+
+
+def test_a_process_that_does_not_stop_is_killed_after_its_grace(tmp_path: Path) -> None:
+    child = (
+        "import signal, time; signal.signal(15, signal.SIG_IGN); open('up', 'w'); time.sleep(99)"
+    )
+    supervisor = _start(child, tmp_path)
+    _wait((tmp_path / "up").exists)
+    [process] = psutil.Process(supervisor.pid).children()
+    supervisor.send_signal(signal.SIGTERM)
+    assert supervisor.wait(10) == 0
+    assert not process.is_running()
