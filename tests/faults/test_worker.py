@@ -1,8 +1,11 @@
 """A worker that dies or is stopped in the middle of its work loses nothing."""
 
+import os
+import signal
 import time
 from pathlib import Path
 
+import psutil
 from sqlalchemy import Engine
 
 from dev.fleet import Fleet
@@ -58,6 +61,20 @@ def test_a_worker_killed_mid_run_and_started_again_loses_nothing(
     first = {row[1:]: row for row in _tags(engine)}
     assert len(_tags(engine)) % _COPIES == 0, "each copy of a photo has the same tags"
     assert first
+
+
+def test_workers_whose_supervisor_was_killed_end_by_themselves(
+    engine: Engine, fleet: Fleet
+) -> None:
+    supervisor = fleet.start("worker", "worker", "--processes", "1")
+    deadline = time.monotonic() + 20
+    while len(workers := psutil.Process(supervisor).children()) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.kill(supervisor, signal.SIGKILL)
+    _, alive = psutil.wait_procs(workers, timeout=20)
+    assert alive == []
+    assert rows(engine, "SELECT count(*) FROM photo") == [(0,)]
 
 
 def test_a_worker_that_is_asked_to_stop_finishes_what_it_holds(

@@ -117,6 +117,21 @@ def test_a_broker_that_is_away_loses_nothing(
     assert relay.ring().photos == 1
 
 
+def test_photos_that_a_full_broker_refuses_stay_due(
+    engine: Engine, settings: Settings, valkey: Redis
+) -> None:
+    record(engine, settings, event("L1"), event("L2"))
+    relay = _relay(engine, settings, batch_photos=1)
+    valkey.config_set("maxmemory", 1)
+    try:
+        with pytest.raises(BrokerError):
+            relay.ring()
+    finally:
+        valkey.config_set("maxmemory", 0)
+    assert rows(engine, "SELECT DISTINCT status FROM photo") == [("pending",)]
+    assert relay.ring().photos == 2
+
+
 def test_a_relay_without_schema_stops_with_its_reason(
     empty_database: Settings, settings: Settings
 ) -> None:
