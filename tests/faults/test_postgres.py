@@ -47,6 +47,24 @@ def test_a_restart_in_the_middle_loses_no_event_and_no_photo(
     assert rows(engine, "SELECT count(*) FROM photo WHERE status = 'failed'") == [(0,)]
 
 
+def _all_at_once(*jobs: Callable[[], None]) -> list[DBAPIError]:
+    """Runs jobs in threads; returns what the database refused."""
+    failures: list[DBAPIError] = []
+
+    def guarded(job: Callable[[], None]) -> None:
+        try:
+            job()
+        except DBAPIError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=guarded, args=(job,)) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return failures
+
+
 def test_updates_of_listings_in_work_neither_deadlock_nor_revive_photos(
     engine: Engine, settings: Settings
 ) -> None:
@@ -56,7 +74,6 @@ def test_updates_of_listings_in_work_neither_deadlock_nor_revive_photos(
     names = [f"L{n:02}" for n in range(12)]
     for name in reversed(names):  # the order of row ids is not that of names
         record(engine, settings, event(name, minute=-1))
-    failures: list[DBAPIError] = []
     end = time.monotonic() + 6
 
     def produce(offset: int) -> None:
@@ -72,18 +89,7 @@ def test_updates_of_listings_in_work_neither_deadlock_nor_revive_photos(
             claims = claim_all(engine)
             settle(engine, *(tagged(claim, model_id, [0.9, 0.1]) for claim in reversed(claims)))
 
-    def guarded(work: Callable[[], None]) -> None:
-        try:
-            work()
-        except DBAPIError as error:
-            failures.append(error)
-
-    jobs = [partial(produce, 0), partial(produce, 1), work, work]
-    threads = [threading.Thread(target=guarded, args=(job,)) for job in jobs]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    failures = _all_at_once(partial(produce, 0), partial(produce, 1), work, work)
     assert [str(error.orig) for error in failures] == []
     [(positions, last)] = rows(engine, "SELECT count(*), max(position) FROM search_feed")
     assert positions == last > 100
