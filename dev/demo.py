@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from sqlalchemy import Engine, create_engine, text
@@ -26,7 +27,7 @@ from shared.errors import SetupError, TaggerError
 FOLDER = Path(".tagger/demo")
 _SHOWN = 80
 _RELATED_SHOWN = 3
-_STUCK_S = 120.0
+_STUCK_S = 300.0
 
 console = Console(width=None if sys.stdout.isatty() else 150)
 
@@ -169,9 +170,7 @@ def _show(fleet: Fleet, files: list[PhotoFile], folder: Path, result: _Result) -
     table = Table("photo", "tags", f"related tags (the first {_RELATED_SHOWN})")
     for file, photo in list(zip(files, result.photos, strict=True))[:_SHOWN]:
         table.add_row(
-            f"{file.path}\n[dim]{file.title}[/]"
-            if file.title != file.path.stem
-            else str(file.path),
+            _name(file),
             _words(photo.tags) if not photo.error_code else f"[red]{photo.error_code}[/]",
             f"[dim]{_words(photo.related[:_RELATED_SHOWN])}[/]",
         )
@@ -214,6 +213,12 @@ def _compare(files: list[PhotoFile], result: _Result) -> None:
         f"{exact} of {len(pairs)} exactly right",
         highlight=False,
     )
+
+
+def _name(file: PhotoFile) -> str:
+    """The photo's path and title, as console markup."""
+    path, title = escape(str(file.path)), escape(file.title)
+    return path if file.title == file.path.stem else f"{path}\n[dim]{title}[/]"
 
 
 def _words(tags: list[tuple[str, float]]) -> str:

@@ -59,7 +59,7 @@ def parse(line: bytes, limits: Limits, now: datetime) -> ListingEvent:
     """The event of one line, read at `now`.
 
     Raises:
-        EventError: the line is not an event; its `reason` is a code, its detail says why.
+        EventError: the line is not an event; its `kind` is a code, its detail says why.
     """
     if len(line) > limits.max_event_bytes:
         raise EventError("too_large", f"{len(line)} bytes, at most {limits.max_event_bytes}")

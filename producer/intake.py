@@ -67,7 +67,7 @@ class Intake:
             except EventError as error:
                 rejected.setdefault(hashlib.sha256(line.raw).digest(), (line, error))
                 counts.rejected += 1
-                counts.reasons[error.reason] = counts.reasons.get(error.reason, 0) + 1
+                counts.reasons[error.kind] = counts.reasons.get(error.kind, 0) + 1
         counts.recorded, counts.photos = retrying(
             lambda: self._record(newest(events), rejected), for_s=_PATIENCE_S
         )
@@ -209,7 +209,7 @@ def _reject(connection: Connection, rejected: dict[bytes, tuple[Line, EventError
                 "digest": digest,
                 "line": _printable(line.raw),
                 "line_bytes": line.length,
-                "code": error.reason,
+                "code": error.kind,
                 "reason": error.detail,
                 "source": line.source,
             },

@@ -16,14 +16,13 @@ from shared.db import listings, photos, training_runs
 from shared.db.models import Decisions
 from shared.db.retry import transient
 from shared.domain.photo import TRAINING_QUEUE, Lane
+from shared.errors import Crashed
 from shared.queue import BrokerError, Doorbell
 from shared.settings import Settings
 from shared.watchdog import Watchdog
 
 log = structlog.get_logger()
 
-#: How long the relay sleeps when nobody wakes it; also how late a lease's end is noticed.
-_IDLE_S = 1.0
 #: How long it waits for a full queue to drain a little.
 _FULL_S = 0.05
 _TROUBLE_S = 1.0
@@ -34,13 +33,25 @@ class Rung:
     """What one round did."""
 
     photos: int
-    full: bool  #: a queue is as deep as it may be and more photos are due
+    full: bool  #: a queue is as deep as it may be, and more photos may be due
 
 
 class Relay:
     """Moves due photos to their queues. Any number of relays may run at once."""
 
-    def __init__(self, engine: Engine, doorbell: Doorbell, settings: Settings) -> None:
+    def __init__(
+        self, engine: Engine, doorbell: Doorbell, settings: Settings, *, idle_s: float = 1.0
+    ) -> None:
+        """Does nothing yet.
+
+        Args:
+            engine: where the rows are.
+            doorbell: where messages go.
+            settings: batch sizes, depths and leases.
+            idle_s: how long it sleeps when nobody wakes it; also how late it notices that a
+                lease has ended or a retry is due.
+        """
+        self._idle_s = idle_s
         self._engine = engine
         self._doorbell = doorbell
         self._settings = settings
@@ -67,14 +78,14 @@ class Relay:
             swept = 0.0
             while not stop.is_set():
                 with self._watchdog.watching():
-                    if time.monotonic() - swept >= _IDLE_S:
+                    if time.monotonic() - swept >= self._idle_s:
                         self.sweep()
                         swept = time.monotonic()
                     rung = self.ring()
                 if not self._well:
                     log.info("relay.listening")
                     self._well = True
-                _wait(listener, _FULL_S if rung.full else _IDLE_S)
+                _wait(listener, _FULL_S if rung.full else self._idle_s)
 
     def ring(self) -> Rung:
         """Sends messages for all that is due, as far as the queues have room."""
@@ -97,32 +108,30 @@ class Relay:
             if hopeless:
                 listings.lock(connection, hopeless)
                 given_up = photos.give_up(connection, hopeless, max_crashes=most)
-                listings.publish(connection, hopeless, self._decisions)
-                log.error("relay.given_up", photos=given_up, code="crashed")
+                listings.publish(connection, given_up, self._decisions)
+                log.error("relay.given_up", photos=len(given_up), code=Crashed.code)
         if unclaimed or crashed or expired_runs:
             log.warning(
                 "relay.swept", unclaimed=unclaimed, crashed=crashed, training_runs=expired_runs
             )
 
     def _ring_lane(self, lane: Lane) -> Rung:
-        size = self._settings.batch_photos
-        sent = 0
-        lease_s = self._settings.queued_lease_s
-        while True:
-            room = self._settings.queue_depth_messages - self._doorbell.depth(lane)
-            if room <= 0:
-                return Rung(sent, full=True)
-            with self._engine.begin() as connection:
-                alone = photos.mark_queued(
-                    connection, lane, alone=True, limit=room, lease_s=lease_s
-                )
-                limit = size * (room - len(alone))
-                due = photos.mark_queued(connection, lane, limit=limit, lease_s=lease_s)
-            batches = [due[i : i + size] for i in range(0, len(due), size)]
-            self._send(lane, [[id_] for id_ in alone] + batches)
-            sent += len(alone) + len(due)
-            if len(due) < limit:
-                return Rung(sent, full=False)
+        size, lease_s = self._settings.batch_photos, self._settings.queued_lease_s
+        depth = self._settings.queue_depth_messages
+        if lane is Lane.SLOW:
+            # Its batches take long, so what waits behind them is less and may wait longer.
+            depth = min(depth, self._settings.slow_queue_depth_messages)
+            lease_s += 2 * self._settings.slow_fetch_deadline_s
+        room = depth - self._doorbell.depth(lane)
+        if room <= 0:
+            return Rung(0, full=True)
+        with self._engine.begin() as connection:
+            alone = photos.mark_queued(connection, lane, alone=True, limit=room, lease_s=lease_s)
+            limit = size * (room - len(alone))
+            due = photos.mark_queued(connection, lane, limit=limit, lease_s=lease_s)
+        batches = [due[i : i + size] for i in range(0, len(due), size)]
+        self._send(lane, [[id_] for id_ in alone] + batches)
+        return Rung(len(alone) + len(due), full=len(due) == limit)
 
     def _send(self, lane: Lane, batches: list[list[int]]) -> None:
         for done, ids in enumerate(batches):

@@ -4,8 +4,8 @@
     ├── PhotoError                 one photo cannot be tagged (now, or ever)
     │   ├── FetchError             BadUrl, BlockedAddress, TooManyRedirects, Unresolvable,
     │   │                          Unreachable, TlsFailed, TooSlow, TooLarge, Truncated,
-    │   │                          NotFound, Forbidden, RateLimited, OriginUnavailable,
-    │   │                          BadResponse
+    │   │                          NotFound, Forbidden, BadResponse,
+    │   │                          RetryAfter: RateLimited, OriginUnavailable
     │   ├── DecodeError            NotAnImage, UnsupportedFormat, TooSmall, TooManyPixels,
     │   │                          Undecodable
     │   └── ModelError, Crashed, Unexpected
@@ -13,6 +13,7 @@
     ├── MessageError               one queue message is not ours
     ├── ArtifactError              a model artifact is refused
     ├── DatasetError               a training data set cannot be used
+    ├── TrainingDiverged           a training leads nowhere
     └── SetupError                 the machine or the settings stop a command
 
 A leaf's docstring is its message for people, `code` is its name in the tables and
@@ -120,10 +121,10 @@ class Forbidden(FetchError):
     code = "forbidden"
 
 
-class RateLimited(FetchError):
-    """The origin asks to come back later."""
+class RetryAfter(FetchError):
+    """The origin cannot hand out the photo now, and may have said when it can."""
 
-    code = "rate_limited"
+    code = "retry_after"
     retryable = True
 
     def __init__(self, detail: str = "", retry_after_s: float | None = None) -> None:
@@ -131,7 +132,13 @@ class RateLimited(FetchError):
         self.retry_after_s = retry_after_s
 
 
-class OriginUnavailable(RateLimited):
+class RateLimited(RetryAfter):
+    """The origin asks to come back later."""
+
+    code = "rate_limited"
+
+
+class OriginUnavailable(RetryAfter):
     """The origin is in trouble."""
 
     code = "origin_unavailable"
@@ -203,9 +210,10 @@ class EventError(TaggerError):
 
     code = "bad_event"
 
-    def __init__(self, code: str, detail: str) -> None:
+    def __init__(self, kind: str, detail: str) -> None:
+        """`kind` is what stands as code in `rejected_event`, such as `not_json`."""
         super().__init__(detail)
-        self.reason = code
+        self.kind = kind
 
 
 class MessageError(TaggerError):
@@ -224,6 +232,12 @@ class DatasetError(TaggerError):
     """The data set cannot be used for training."""
 
     code = "bad_dataset"
+
+
+class TrainingDiverged(TaggerError):
+    """The training's loss is no number any more; a lower learning rate may help."""
+
+    code = "training_diverged"
 
 
 class SetupError(TaggerError):

@@ -45,7 +45,7 @@ def make_app(settings: Settings) -> Celery:
         broker_connection_max_retries=None,
         broker_connection_timeout=settings.connect_timeout_s,
         broker_transport_options={
-            # Longer than the longest batch, or a batch would be delivered twice at once.
+            # Longer than the longest batch, or its message would come a second time for nothing.
             "visibility_timeout": round(settings.working_lease_s * 2),
             "socket_timeout": settings.redis_socket_timeout_s,
             "socket_connect_timeout": settings.connect_timeout_s,

@@ -56,6 +56,7 @@ class Settings(BaseSettings):
     batch_photos: Annotated[int, Field(ge=1, le=256)] = 64
     #: The relay leaves rows due once a queue holds this many messages.
     queue_depth_messages: PositiveInt = 32
+    slow_queue_depth_messages: PositiveInt = 4
     #: A photo rung for and not claimed within this time is rung for again.
     queued_lease_s: PositiveFloat = 20
     #: A photo claimed and not finished within this time counts as crashed.

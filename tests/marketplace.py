@@ -78,7 +78,11 @@ def claim_all(engine: Engine, *, lease_s: float = 60) -> list[Claim]:
             for id_ in photos.mark_queued(connection, lane, alone=alone, limit=1000, lease_s=60)
         ]
     with engine.begin() as connection:
-        return photos.claim(connection, due, lease_s=lease_s)
+        return [
+            claim
+            for alone in (False, True)
+            for claim in photos.claim(connection, due, alone=alone, lease_s=lease_s)
+        ]
 
 
 def tagged(claim: Claim, model_id: int, scores: list[float]) -> Settled:

@@ -56,7 +56,8 @@ def worker(
             ]
             for its_queues, name in layout
         ],
-        grace_s=settings.slow_fetch_deadline_s + 15,
+        # As long as a batch of the slow lane may take, with Postgres away at its end.
+        grace_s=2 * settings.slow_fetch_deadline_s + settings.working_lease_s / 2,
         hopeless=EXIT_SETUP,
     )
     raise typer.Exit(supervisor.run())
@@ -66,7 +67,9 @@ def train(
     data: Annotated[Path, typer.Option(help="Folder with labels.jsonl.gz and photos/.")],
     out: Annotated[Path, typer.Option(help="Folder for the model artifact.")],
     epochs: Annotated[int, typer.Option(min=1, help="The shipped model took 140.")] = 140,
-    seed: Annotated[int, typer.Option(help="Splits, shuffles and initial weights.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=21_000, help="Splits, shuffles and initial weights.")
+    ] = 0,
     leave_out: Annotated[
         list[str] | None,
         typer.Option(help="A set to keep out of training and judge apart; may be repeated."),

@@ -84,7 +84,9 @@ class Pipeline:
     def _tag(self, ids: Sequence[int], *, suspect: bool) -> None:
         started = time.monotonic()
         with self._engine.begin() as connection:
-            claims = photos.claim(connection, ids, lease_s=self._settings.working_lease_s)
+            claims = photos.claim(
+                connection, ids, alone=suspect, lease_s=self._settings.working_lease_s
+            )
         if not claims:
             return
         try:
@@ -117,8 +119,9 @@ class Pipeline:
 
     def _see(self, claims: Sequence[Claim], *, suspect: bool) -> dict[int, Seen | PhotoError]:
         """Fetches and decodes; a photo's own failure stands in its place."""
-        # A suspect keeps all others waiting, so it has no more time than the fast lane gives.
-        patient = claims[0].lane is Lane.SLOW and not suspect
+        # A suspect keeps all others waiting: it gets the slow lane's time only at its last try.
+        last = claims[0].attempt >= self._settings.max_attempts
+        patient = claims[0].lane is Lane.SLOW and (last or not suspect)
         deadline_s = (
             self._settings.slow_fetch_deadline_s if patient else self._settings.fetch_deadline_s
         )

@@ -62,8 +62,8 @@ class Supervisor:
     def _look_after(self, child: _Child) -> int:
         """Starts a child that should run; returns the code of one that is hopeless, or 0.
 
-        Once all have been well, nothing is hopeless: a model folder that is broken now must not
-        stop the processes that still serve the one they loaded.
+        Only a first start can be hopeless: a model folder that broke later must not stop the
+        processes that still serve the one they loaded.
         """
         now = time.monotonic()
         if child.process is None:

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from shared.domain.decision import Decision
+from shared.errors import ArtifactError
 
 
 def register(
@@ -34,16 +35,20 @@ def register(
 
     Returns:
         The model's row id.
+
+    Raises:
+        ArtifactError: the version is known with another decision. Stored tags would not say
+            which of the two made them.
     """
     # The words first: workers that start together then meet here, in the same order.
     name_tags(connection, {*decision.vocabulary, *decision.related.names}, parents)
-    model_id = connection.execute(
+    row = connection.execute(
         text("""
             INSERT INTO model (version, status, recipe, metrics, dataset_sha256, decision)
             VALUES (:version, 'candidate', CAST(:recipe AS jsonb), CAST(:metrics AS jsonb),
                 :dataset_sha256, CAST(:decision AS jsonb))
             ON CONFLICT (version) DO UPDATE SET version = excluded.version
-            RETURNING id
+            RETURNING id, decision
         """),
         {
             "version": version,
@@ -52,16 +57,18 @@ def register(
             "dataset_sha256": dataset_sha256,
             "decision": json.dumps(decision.to_json()),
         },
-    ).scalar_one()
+    ).one()
+    if row.decision != decision.to_json():
+        raise ArtifactError(f"{version} is known with other thresholds or related tags")
     if champion:
         connection.execute(
             text("""
                 UPDATE model SET status = CASE WHEN id = :id THEN 'champion' ELSE 'retired' END
                 WHERE status = 'champion' AND id <> :id OR status <> 'champion' AND id = :id
             """),
-            {"id": model_id},
+            {"id": row.id},
         )
-    return model_id
+    return row.id
 
 
 def name_tags(connection: Connection, names: Iterable[str], parents: Mapping[str, str]) -> None:

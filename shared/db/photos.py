@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, text
 
 from shared.domain.photo import Lane, Status
+from shared.errors import Crashed
 
 #: The channel on which the relay is woken.
 DUE_CHANNEL = "photo_due"
@@ -24,7 +25,7 @@ DUE_CHANNEL = "photo_due"
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A photo that this worker holds until `lease` runs out."""
+    """A photo that this worker holds until its lease runs out."""
 
     id: int
     listing_id: int
@@ -102,10 +103,14 @@ def unqueue(connection: Connection, ids: Sequence[int]) -> None:
     )
 
 
-def claim(connection: Connection, ids: Sequence[int], *, lease_s: float) -> list[Claim]:
+def claim(
+    connection: Connection, ids: Sequence[int], *, alone: bool = False, lease_s: float
+) -> list[Claim]:
     """Takes the named photos that are queued; the attempt counts from here.
 
     Photos that someone else holds, that are finished or that are gone are not returned.
+    Neither are, without `alone`, those that must be worked on by themselves, and with it the
+    others: a message may be older than the suspicion.
     Commit before the work starts: a photo that kills its worker has then used an attempt.
     """
     rows = connection.execute(
@@ -114,11 +119,12 @@ def claim(connection: Connection, ids: Sequence[int], *, lease_s: float) -> list
                 token = nextval('fencing_token'),
                 lease_until = now() + :lease_s * interval '1 s'
             WHERE id IN (
-                SELECT id FROM photo WHERE id = ANY(:ids) AND status = 'queued'
+                SELECT id FROM photo
+                WHERE id = ANY(:ids) AND status = 'queued' AND alone = :alone
                 ORDER BY id FOR UPDATE SKIP LOCKED)
             RETURNING id, listing_id, url, lane, attempt, token
         """),
-        {"ids": list(ids), "lease_s": lease_s},
+        {"ids": list(ids), "alone": alone, "lease_s": lease_s},
     ).all()
     return [
         Claim(row.id, row.listing_id, row.url, Lane(row.lane), row.attempt, row.token)
@@ -139,7 +145,8 @@ def settle(connection: Connection, settled: Sequence[Settled]) -> list[Row[Any]]
         connection.execute(
             text("""
             UPDATE photo SET
-                status = new.status, lane = new.lane, attempt = new.attempt, alone = new.alone,
+                status = new.status, lane = new.lane, attempt = new.attempt,
+                alone = new.status = 'pending' AND (photo.alone OR new.alone),
                 due_at = now() + new.due_in_s * interval '1 s',
                 lease_until = NULL, token = NULL,
                 error_code = new.error_code, error_detail = new.error_detail,
@@ -246,19 +253,30 @@ def listings_to_give_up(connection: Connection, *, max_crashes: int) -> list[int
     )
 
 
-def give_up(connection: Connection, listing_ids: Sequence[int], *, max_crashes: int) -> int:
-    """Fails the photos of these listings whose worker died once too often."""
-    return connection.execute(
-        text("""
+def give_up(connection: Connection, listing_ids: Sequence[int], *, max_crashes: int) -> list[int]:
+    """Fails the photos of these listings whose worker died once too often.
+
+    Returns:
+        The listing of each photo that failed.
+    """
+    return list(
+        connection.execute(
+            text("""
             UPDATE photo SET status = 'failed', crashes = crashes + 1,
-                error_code = 'crashed',
+                error_code = :code,
                 error_detail = 'the worker died ' || crashes + 1 || ' times',
                 lease_until = NULL, token = NULL, finished_at = now()
             WHERE listing_id = ANY(:listings) AND status = 'working'
                 AND lease_until < now() AND crashes + 1 >= :max_crashes
+            RETURNING listing_id
         """),
-        {"listings": list(listing_ids), "max_crashes": max_crashes},
-    ).rowcount
+            {
+                "listings": list(listing_ids),
+                "max_crashes": max_crashes,
+                "code": Crashed.code,
+            },
+        ).scalars()
+    )
 
 
 def wake_relay(connection: Connection) -> None:

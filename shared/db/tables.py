@@ -138,7 +138,8 @@ class Photo(Table):
     status: Mapped[str] = mapped_column(server_default=Status.PENDING)
     lane: Mapped[str] = mapped_column(server_default=Lane.TAGGING)
     alone: Mapped[bool] = mapped_column(
-        server_default=text("false"), comment="its worker died: it is worked on by itself"
+        server_default=text("false"),
+        comment="it may harm batch mates: worked on by itself",
     )
     attempt: Mapped[int] = mapped_column(SmallInteger(), server_default="0")
     crashes: Mapped[int] = mapped_column(SmallInteger(), server_default="0")
@@ -230,7 +231,7 @@ class TrainingRun(Table):
 
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
     status: Mapped[str] = mapped_column(server_default="pending")
-    request: Mapped[dict[str, Any]] = mapped_column(comment="data, out, epochs, seed")
+    request: Mapped[dict[str, Any]] = mapped_column(comment="what to train on, where to, and how")
     progress: Mapped[dict[str, Any] | None] = mapped_column(comment="stage, epoch, losses")
     attempt: Mapped[int] = mapped_column(SmallInteger(), server_default="0")
     lease_until: Mapped[datetime | None]

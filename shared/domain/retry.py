@@ -3,12 +3,12 @@
 import random
 from dataclasses import dataclass
 
-from shared.errors import PhotoError, RateLimited
+from shared.errors import PhotoError, RetryAfter
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """Exponential backoff with full jitter, bounded in attempts.
+    """Exponential backoff with equal jitter, bounded in attempts.
 
     Source: "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
     """
@@ -28,7 +28,7 @@ class RetryPolicy:
             return None
         ceiling = min(self.max_s, self.base_s * 2 ** (attempt - 1))
         delay = random.uniform(ceiling / 2, ceiling)  # noqa: S311  # spreads load, no secret
-        if isinstance(error, RateLimited) and error.retry_after_s is not None:
+        if isinstance(error, RetryAfter) and error.retry_after_s is not None:
             # The origin named a time: earlier is rude, and all at that instant is too.
             return error.retry_after_s + delay / 10
         return delay

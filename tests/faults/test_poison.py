@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Generator
+from contextlib import suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -25,10 +26,12 @@ class _Assassin(SimpleHTTPRequestHandler):
         if "poison" in self.path:
             port = self.client_address[1]
             for process in psutil.process_iter():
-                if "worker.process" in " ".join(process.cmdline()) and any(
-                    connection.laddr.port == port for connection in process.net_connections("tcp4")
-                ):
-                    process.kill()
+                with suppress(psutil.NoSuchProcess):
+                    if "worker.process" in " ".join(process.cmdline()) and any(
+                        connection.laddr.port == port
+                        for connection in process.net_connections("tcp4")
+                    ):
+                        process.kill()
             return
         super().do_GET()
 
@@ -50,7 +53,11 @@ def test_only_the_poisoned_photo_fails(
     engine: Engine, fleet: Fleet, photos: list[PhotoFile], deadly_origin: str, tmp_path: Path
 ) -> None:
     fleet.environment |= {
-        "TAGGER_WORKING_LEASE_S": "3",
+        "TAGGER_WORKING_LEASE_S": "8",
+        "TAGGER_BATCH_PHOTOS": "8",
+        # What waits for a worker that is gone is rung for again after both together.
+        "TAGGER_QUEUED_LEASE_S": "5",
+        "TAGGER_SLOW_FETCH_DEADLINE_S": "3",
         "TAGGER_ALLOWED_PORTS": deadly_origin.rpartition(":")[2],
     }
     poisoned = [*photos * 4, PhotoFile(Path("poison.jpg"), "poison"), *photos * 4]

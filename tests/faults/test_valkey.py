@@ -2,6 +2,7 @@
 
 # pyright: reportUnknownMemberType=false
 
+import time
 from pathlib import Path
 
 from redis import Redis
@@ -35,8 +36,10 @@ def test_photos_whose_messages_were_flushed_are_rung_for_again(
     total = _publish(fleet, photos, origin, tmp_path)
     fleet.start("relay", "relay")
     with Redis.from_url(servers.valkey.url) as valkey:
+        deadline = time.monotonic() + 20
         while not valkey.llen("tagging"):
-            pass
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
         valkey.flushall()
     fleet.start("worker", "worker", "--processes", "1")
     wait_until_settled(engine, total)
@@ -57,6 +60,6 @@ def test_work_goes_on_after_valkey_was_killed_and_started_again(
     wait_for = _publish(fleet, photos, origin, tmp_path)
     servers.valkey.kill()
     servers.valkey.start()
-    wait_until_settled(engine, wait_for, timeout_s=30)
+    wait_until_settled(engine, wait_for)
     assert_settled(engine, wait_for)
     assert fleet.stop() == {"relay": 0, "worker": 0}

@@ -28,6 +28,10 @@ _NO_MESSAGES = [
     b"\xff\xfe",
     b'{"body": "gASVCwAAAAAAAACMB3Bvc2l4lC4=", "headers": {}}',
     f'{{"body": "!", "headers": {{}}, {_BODY % 1}}}'.encode(),
+    *(
+        f'{{"body": "e30=", "headers": {headers}, {_BODY % tag}}}'.encode()
+        for tag, headers in enumerate(['{"task": "tag_photos"}', '{"task": []}'] * 3, start=3)
+    ),
     f'{{"body": "gASVCwAAAAAAAACMB3Bvc2l4lC4=", "headers": {{"task": "tag_photos", "id": "1"}},'
     f' "content-type": "application/x-python-serialize", {_BODY % 2}}}'.encode(),
 ]

@@ -80,7 +80,7 @@ def test_times_are_compared_in_utc(time: str) -> None:
 def test_a_line_that_is_no_event_is_rejected_with_its_reason(line: Any, reason: str) -> None:
     with pytest.raises(EventError) as caught:
         _parse(line)
-    assert caught.value.reason == reason
+    assert caught.value.kind == reason
     assert caught.value.detail
 
 

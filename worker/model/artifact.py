@@ -221,9 +221,9 @@ def _put_in_place(unfinished: Path, folder: Path) -> None:
         unfinished.rename(folder)
     except OSError:
         (aside / folder.name).rename(folder)
+        aside.rmdir()
         raise
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _in_words(error: ValidationError) -> str:

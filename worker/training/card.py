@@ -18,14 +18,14 @@ a score for each of {tag_count} category tags.
 
 ## Trained on
 
-{photo_count:,} public photos of electronics listings, {product_count:,} products; {user_count:,} of
-the photos are by users. Rows left out as unusable: {rejected}.
+{photo_count:,} photos of {product_count:,} products; {user_count:,} of the photos are by users.
+Rows left out as unusable: {rejected}.
 
 {sets}
 
 The split is by product: 70 % train, 15 % validation (chooses epoch and threshold), 15 % test. The
-photos belong to their owners and were published for research; they are not distributed with the
-model. Check the terms of the sets before using it commercially.
+photos belong to their owners and are not distributed with the model: check the terms of the sets
+before using it commercially.
 
 SHA-256 of the data set's photo ids and tags: `{dataset_sha256}`. Made with:
 
@@ -42,9 +42,9 @@ One threshold for all tags, {threshold}, chosen on the validation photos.
 ## Where it fails
 
 - Tags with fewer than {thin_limit} training photos, not to be relied on: {thin}.
-- Photos by users show few devices, each from many sides, and only near-duplicates share a
-  product: one device is on both sides of the split, so their figures flatter. Only a model trained
-  without their set tells how it does on devices it has never seen.
+- Where a set shows few things, each from many sides, under several products, one thing is on
+  both sides of the split and its figures flatter. Only a model trained without that set
+  (`--leave-out`) tells how it does on things it has never seen.
 - Where one set supplies nearly all photos of a tag, the look of the set can stand in for the tag;
   augmentation lessens this and does not undo it.
 - Small, cluttered or cropped objects: the network sees {input} pixels.

@@ -20,6 +20,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from shared.errors import TrainingDiverged
 from worker.model.network import vanilla_cnn
 from worker.training.augment import augment
 
@@ -150,6 +151,8 @@ def _learn_epoch(learn: Callable[..., Any], train: Labelled, recipe: Recipe, epo
         rows = order[start : start + recipe.batch_photos]
         seed = np.array([recipe.seed * 100_003 + epoch, step], np.int32)
         total += float(learn(train.pixels[rows], train.truth[rows], seed)) * len(rows)
+    if not np.isfinite(total):
+        raise TrainingDiverged(f"in epoch {epoch}")
     return total / len(order)
 
 

@@ -4,17 +4,17 @@ import threading
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import structlog
-from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from shared.db import training_runs
-from shared.db.retry import retrying
+from shared.db.retry import retrying, transient
 from shared.db.session import make_engine
 from shared.db.training_runs import TrainingClaim
 from shared.errors import SetupError, TaggerError
@@ -24,7 +24,7 @@ from worker.model.registry import register
 
 log = structlog.get_logger()
 
-#: The lease outlasts an epoch on a large data set; a lost worker is noticed this late.
+#: Renewed by heartbeats, so that a worker that was lost is noticed this late.
 _LEASE_S = 120.0
 _BEAT_S = 20.0
 #: How long the end of a run is written again while Postgres is away; the lease lives on.
@@ -39,7 +39,7 @@ class TrainingRequest(BaseModel):
     data: Path
     out: Path
     epochs: PositiveInt
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, le=21_000)] = 0
     leave_out: frozenset[str] = frozenset()  #: sets kept out of training and judged apart
 
 
@@ -125,7 +125,10 @@ class TrainingWorker:
     def _succeed(self, held: TrainingClaim, artifact: Artifact) -> bool:
         with self._engine.begin() as connection:
             model_id = register(connection, artifact, champion=False)
-            return training_runs.finish(connection, held, model_id=model_id)
+            kept = training_runs.finish(connection, held, model_id=model_id)
+            if not kept:
+                connection.rollback()  # the run is another's, and so is the model to register
+        return kept
 
 
 def _described(error: Exception) -> tuple[str, str]:
@@ -189,7 +192,9 @@ class _Heartbeat:
                 self._lost = not training_runs.heartbeat(
                     connection, self._held, self._progress, lease_s=_LEASE_S
                 )
-        except DBAPIError:
+        except DBAPIError as error:
+            if not transient(error):
+                raise
             # Postgres is away; if it stays away, the lease ends and the run goes on elsewhere.
             log.warning("training.no_heartbeat", run=self._held.id)
 

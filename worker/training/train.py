@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from shared.domain.thresholds import fit_single
+from shared.settings import Settings
 from worker.decode.pixels import PREPROCESSING
 from worker.model.artifact import Artifact, Draft, write
 from worker.model.manifest import InputSize, Provenance
@@ -22,8 +23,8 @@ from worker.training.prepare import Part, Prepared, prepare
 
 NAME = "vanilla"
 HEIGHT, WIDTH = 35, 35
-MAX_PHOTO_PIXELS = 50_000_000
-MIN_PHOTO_ELEMENTS = 1000
+MAX_PHOTO_PIXELS: int = Settings.model_fields["max_photo_pixels"].default
+MIN_PHOTO_ELEMENTS: int = Settings.model_fields["min_photo_elements"].default
 
 
 @dataclass(frozen=True, slots=True)

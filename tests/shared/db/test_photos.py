@@ -111,7 +111,7 @@ def test_a_photo_that_lost_its_worker_travels_alone_and_fails_the_third_time(
     assert _sweep(engine) == (0, 0)
     with engine.begin() as connection:
         owners = photos.listings_to_give_up(connection, max_crashes=3)
-        assert photos.give_up(connection, owners, max_crashes=3) == 1
+        assert photos.give_up(connection, owners, max_crashes=3) == owners
     assert rows(engine, "SELECT status, error_code, crashes FROM photo") == [
         ("failed", "crashed", 3)
     ]

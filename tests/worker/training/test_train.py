@@ -75,7 +75,7 @@ def test_the_artifact_serves_as_it_was_measured(trained: Trained) -> None:
 
 def test_the_card_tells_data_measures_and_thin_tags(trained: Trained) -> None:
     card = (trained.out / "MODEL_CARD.md").read_text()
-    assert "450 public photos" in card
+    assert "450 photos of" in card
     assert "tagger train --data data --out model --epochs 20 --seed 0" in card
     assert "| exact match ratio |" in card
     assert "| drawn |" in card
