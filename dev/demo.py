@@ -1,6 +1,7 @@
 """The main job on one machine, from listing events to tags: what `scripts/demo` runs."""
 
 import shutil
+import signal
 import sys
 import time
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from sqlalchemy import Engine, create_engine, text
 
 from dev.contact_sheet import Entry, write_sheet
 from dev.fleet import Fleet
-from dev.listings import PhotoFile, photo_files, write_events
+from dev.listings import PhotoFile, photo_files, printable, write_events
 from dev.origin import Origin
 from dev.photos import render_all
 from dev.services import Services
@@ -34,11 +35,11 @@ console = Console(width=None if sys.stdout.isatty() else 150)
 
 def demo(
     photos: Annotated[
-        Path | None, typer.Option(help="A folder of your own photos. [default: rendered ones]")
+        Path | None, typer.Option(help="A folder of your own photos instead of rendered ones.")
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many photos.")] = None,
     processes: Annotated[
-        int | None, typer.Option(min=1, help="Tagging processes. [default: one a core]")
+        int | None, typer.Option(min=1, help="Tagging processes; one a core by default.")
     ] = None,
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave the servers and their data for a look around.")
@@ -73,10 +74,13 @@ def demo(
         if not keep:
             services.down(delete=True)
     if keep:
+        servers = FOLDER / "servers"
         console.print(
-            f'The servers still run: eval "$(.venv/bin/tagger dev up --print-env '
-            f'--folder {FOLDER / "servers"})"; stop them with tagger dev down --delete --folder '
-            f"{FOLDER / 'servers'}"
+            "The servers still run. To use them from this shell, and to stop them:\n"
+            f'  eval "$(.venv/bin/tagger dev up --print-env --folder {servers})"\n'
+            f"  .venv/bin/tagger dev down --delete --folder {servers}",
+            soft_wrap=True,
+            highlight=False,
         )
     else:
         console.print("Everything has stopped.")
@@ -217,8 +221,8 @@ def _compare(files: list[PhotoFile], result: _Result) -> None:
 
 def _name(file: PhotoFile) -> str:
     """The photo's path and title, as console markup."""
-    path, title = escape(str(file.path)), escape(file.title)
-    return path if file.title == file.path.stem else f"{path}\n[dim]{title}[/]"
+    path, title = escape(printable(str(file.path))), escape(file.title)
+    return path if title == escape(printable(file.path.stem)) else f"{path}\n[dim]{title}[/]"
 
 
 def _words(tags: list[tuple[str, float]]) -> str:
@@ -256,10 +260,16 @@ def _query(engine: Engine, query: str) -> list[Any]:
 
 def main() -> None:
     """Runs the demo; a failure is one clear line."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(demo)
+    # As an exception, so that everything that was started is stopped on the way out.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(128 + signal.SIGTERM))
     try:
-        typer.run(demo)
+        app(prog_name="scripts/demo")
     except TaggerError as error:
-        Console(stderr=True).print(f"{error.code}: {error}", style="red", markup=False)
+        Console(stderr=True).print(
+            f"{error.code}: {error}", style="red", markup=False, soft_wrap=True
+        )
         sys.exit(1)
 
 

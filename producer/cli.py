@@ -108,7 +108,7 @@ def _report(counts: Counts) -> None:
     table.add_row("recorded", str(counts.recorded))
     table.add_row("already known or older", str(counts.unchanged))
     table.add_row("rejected", str(counts.rejected))
-    table.add_row("new photos to tag", str(counts.photos), end_section=True)
+    table.add_row("photos to tag", str(counts.photos), end_section=True)
     for code, times in sorted(counts.reasons.items()):
         table.add_row(f"rejected: {code}", str(times))
     console.print(table)

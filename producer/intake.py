@@ -29,7 +29,7 @@ class Counts:
     recorded: int = 0
     unchanged: int = 0  #: older than what is known, or known already
     rejected: int = 0
-    photos: int = 0  #: new photos to tag
+    photos: int = 0  #: photos to tag: new ones, and failed ones that were published again
     reasons: dict[str, int] = field(default_factory=dict[str, int])
 
     def add(self, other: "Counts") -> None:
@@ -163,7 +163,13 @@ def _remove_photos(connection: Connection, applied: dict[int, ListingEvent]) -> 
 
 
 def _add_photos(connection: Connection, applied: dict[int, ListingEvent], lane: Lane) -> int:
-    """Adds photos that the listing did not have, and keeps the order of all."""
+    """Adds photos that the listing did not have, and keeps the order of all.
+
+    A photo that failed and is published again gets another chance from the start.
+
+    Returns:
+        How many photos became due.
+    """
     rows = [
         (id_, position, url)
         for id_, event in sorted(applied.items())
@@ -177,8 +183,14 @@ def _add_photos(connection: Connection, applied: dict[int, ListingEvent], lane: 
             SELECT *, :lane FROM unnest(
                 CAST(:listings AS bigint[]), CAST(:positions AS smallint[]),
                 CAST(:urls AS text[]), CAST(:digests AS bytea[]))
-            ON CONFLICT (listing_id, url_sha256) DO UPDATE SET position = excluded.position
-            RETURNING xmax = 0 AS is_new
+            ON CONFLICT (listing_id, url_sha256) DO UPDATE SET
+                position = excluded.position,
+                status = CASE photo.status WHEN 'failed' THEN 'pending' ELSE photo.status END,
+                due_at = CASE photo.status WHEN 'failed' THEN now() ELSE photo.due_at END,
+                attempt = CASE photo.status WHEN 'failed' THEN 0 ELSE photo.attempt END,
+                crashes = CASE photo.status WHEN 'failed' THEN 0 ELSE photo.crashes END,
+                finished_at = CASE photo.status WHEN 'failed' THEN NULL ELSE photo.finished_at END
+            RETURNING due_at = now() AS became_due
         """),
         {
             "listings": [row[0] for row in rows],

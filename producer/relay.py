@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from shared.db import listings, photos, training_runs
 from shared.db.models import Decisions
 from shared.db.retry import transient
+from shared.db.session import in_words
 from shared.domain.photo import TRAINING_QUEUE, Lane
 from shared.errors import Crashed
 from shared.queue import BrokerError, Doorbell
@@ -68,7 +69,7 @@ class Relay:
                 if isinstance(error, DBAPIError) and not transient(error):
                     raise
                 if self._well is not False:
-                    log.warning("relay.servers_away", error=type(error).__name__)
+                    log.warning("relay.servers_away", reason=_reason(error))
                 self._well = False
                 stop.wait(_TROUBLE_S)
 
@@ -152,6 +153,15 @@ class Relay:
             self._doorbell.ring_training(run_id)
         if due:
             log.info("relay.rung", queue=TRAINING_QUEUE, runs=due)
+
+
+def _reason(error: Exception) -> str:
+    """Which server is away, and what it or its absence says."""
+    if isinstance(error, DBAPIError):
+        return in_words(error)
+    if isinstance(error, psycopg2.Error):
+        return f"Postgres: {str(error).strip() or type(error).__name__}"
+    return f"Valkey: {str(error).strip() or type(error).__name__}"
 
 
 def _listener(engine: Engine) -> psycopg2.extensions.connection:

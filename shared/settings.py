@@ -4,6 +4,7 @@
 `tagger dev up` leaves both URLs in `.tagger/services.env`, read when they are not set.
 """
 
+import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
@@ -74,7 +75,8 @@ class Settings(BaseSettings):
     max_redirects: Annotated[int, Field(ge=0, le=10)] = 3
     connections_per_host: PositiveInt = 16
     user_agent: str = "listing-tagger/0.1"
-    #: Lets photos come from loopback and private networks. For development and tests.
+    #: Lets photos come from loopback and private networks, for development and tests; never
+    #: from link-local addresses, where clouds keep their credentials.
     allow_private_hosts: bool = False
     allowed_ports: Annotated[frozenset[Port], NoDecode] = frozenset({80, 443})
 
@@ -103,12 +105,18 @@ def load_settings() -> Settings:
     Raises:
         SetupError: a setting is missing or out of range; names the variable, never its value.
     """
+    known = {_variable((name,)) for name in Settings.model_fields}
+    unknown = sorted(n for n in os.environ if n.startswith("TAGGER_") and n not in known)
+    if unknown:
+        # A limit with a typo in its name would otherwise silently be no limit.
+        raise SetupError(f"no setting is called {', '.join(unknown)}")
     try:
         return Settings()  # pyright: ignore[reportCallIssue]  # filled from the environment
     except ValidationError as error:
         problems = "; ".join(f"{_variable(item['loc'])}: {item['msg']}" for item in error.errors())
-        hint = "set DATABASE_URL and REDIS_URL, or run `tagger dev up`"
-        raise SetupError(f"{problems}; {hint}") from None
+        missing = any(item["type"] == "missing" for item in error.errors())
+        hint = "; set DATABASE_URL and REDIS_URL, or run `tagger dev up`" if missing else ""
+        raise SetupError(problems + hint) from None
 
 
 def _variable(location: tuple[int | str, ...]) -> str:

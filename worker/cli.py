@@ -23,7 +23,7 @@ def worker(
         typer.Option(help=f"Comma-separated, looked at in this order: {', '.join(_QUEUES)}."),
     ] = None,
     processes: Annotated[
-        int | None, typer.Option(min=1, help="Worker processes. [default: one a core]")
+        int | None, typer.Option(min=1, help="Worker processes; one a core by default.")
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Batches at once in a process.")] = 4,
 ) -> None:

@@ -7,6 +7,8 @@ from typing import TypeVar
 import structlog
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 
+from shared.db.session import in_words
+
 log = structlog.get_logger()
 
 T = TypeVar("T")
@@ -36,6 +38,6 @@ def retrying(transaction: Callable[[], T], *, for_s: float) -> T:
         except DBAPIError as error:
             if not transient(error) or time.monotonic() + pause_s > end:
                 raise
-            log.warning("database.again", error=type(error.orig).__name__, pause_s=pause_s)
+            log.warning("database.again", reason=in_words(error), pause_s=pause_s)
         time.sleep(pause_s)
         pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)

@@ -6,7 +6,14 @@ read another host out of the text than the one that was checked.
 """
 
 import re
-from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import (
+    AddressValueError,
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+)
 from typing import Final
 from urllib.parse import quote, urljoin
 
@@ -66,6 +73,16 @@ _SPECIAL_V6: Final = tuple(
 )
 
 
+def is_link_local(address: str) -> bool:
+    """Whether a numeric address is link-local, also where IPv6 carries it as IPv4."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return False
+    mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
+    return (mapped or parsed).is_link_local
+
+
 def is_public(address: str) -> bool:
     """Whether a numeric address is one of the open internet.
 
@@ -118,7 +135,7 @@ def check_url(url: str, *, allowed_ports: frozenset[int]) -> str:
         raise BadUrl("malformed host or port")
     port = int(parts[2]) if parts[2] else _DEFAULT_PORTS[scheme]
     if port not in allowed_ports:
-        raise BadUrl(f"port {port} is not allowed")
+        raise BadUrl(f"port {port} is not among TAGGER_ALLOWED_PORTS")
     suffix = "" if port == _DEFAULT_PORTS[scheme] else f":{port}"
     return f"{scheme}://{_host(parts[1])}{suffix}{_ascii(path) or '/'}{_ascii(query or '')}"
 

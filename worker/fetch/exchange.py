@@ -20,7 +20,7 @@ from shared.errors import (
     Unresolvable,
 )
 from shared.settings import Settings
-from worker.fetch.address import is_public
+from worker.fetch.address import is_link_local, is_public
 from worker.fetch.answer import Head
 
 #: The body of a redirect or an error is read up to here, to keep its connection, and dropped.
@@ -139,7 +139,9 @@ class Exchange:
 
         One bad address refuses the whole request, even if the host has good ones too.
         """
-        if not self._allow_private and not is_public(str(address.addr[0])):
+        dialled = str(address.addr[0])
+        # Link-local addresses stay shut in any case: clouds hand out credentials there.
+        if is_link_local(dialled) or not (self._allow_private or is_public(dialled)):
             self._refusal = BlockedAddress(str(address.addr[0]))
         if self._refusal is not None:
             return pycurl.SOCKET_BAD

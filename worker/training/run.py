@@ -206,7 +206,7 @@ def _train(request: TrainingRequest, show: Callable[[dict[str, Any]], None]) -> 
         from worker.training.train import train  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise SetupError(
-            f'{error.name} is missing; install it with pip install "listing-tagger[train]"'
+            f'{error.name} is missing: install the extra `train` (pip install -e ".[train]")'
         ) from None
     pixels.configure()
     result = train(

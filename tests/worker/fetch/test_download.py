@@ -27,6 +27,7 @@ from shared.errors import (
     NotFound,
     OriginUnavailable,
     RateLimited,
+    RetryAfter,
     TlsFailed,
     TooLarge,
     TooManyRedirects,
@@ -233,7 +234,7 @@ def test_retry_after_in_seconds_is_kept_up_to_a_day(
 ) -> None:
     url = origin.serve("/p", answer(status, headers={"Retry-After": value}))
     result = fetch_one(downloader, url)
-    assert isinstance(result, RateLimited)
+    assert isinstance(result, RetryAfter)
     assert result.retry_after_s == seconds
 
 
