@@ -117,6 +117,34 @@ def test_a_photo_that_lost_its_worker_travels_alone_and_fails_the_third_time(
     ]
 
 
+def test_a_suspect_is_never_claimed_together_with_others(
+    engine: Engine, settings: Settings
+) -> None:
+    record(engine, settings, event("L1"))
+    claim_all(engine, lease_s=0)
+    _sweep(engine)
+    record(engine, settings, event("L2"))
+    with engine.begin() as connection:
+        [suspect] = photos.mark_queued(connection, Lane.SLOW, alone=True, limit=9, lease_s=60)
+    [other] = _queue(engine)
+    with engine.connect() as connection:
+        assert photos.is_suspect(connection, [suspect])
+        assert not photos.is_suspect(connection, [other])
+    assert [claim.id for claim in _claim(engine, [suspect, other])] == [other]
+
+
+def test_a_suspect_stays_one_until_it_is_settled_for_good(
+    engine: Engine, settings: Settings
+) -> None:
+    record(engine, settings, event())
+    claim_all(engine, lease_s=0)
+    _sweep(engine)
+    [claim] = claim_all(engine)
+    later = replace(tagged(claim, 0, []), status=Status.PENDING, scores=None, model_id=None)
+    settle(engine, replace(later, error_code="too_slow"))
+    assert rows(engine, "SELECT status, alone FROM photo") == [("pending", True)]
+
+
 def test_a_worker_that_comes_back_after_its_lease_cannot_write(
     engine: Engine, settings: Settings
 ) -> None:
