@@ -10,7 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import BadUrl
-from worker.fetch.address import MAX_URL_CHARACTERS, check_url, is_public, join_redirect
+from worker.fetch.address import (
+    MAX_URL_CHARACTERS,
+    check_url,
+    is_link_local,
+    is_public,
+    join_redirect,
+)
 
 PORTS = frozenset({80, 443})
 
@@ -351,3 +357,24 @@ def test_no_redirect_raises_anything_but_bad_url(location: str, pieces: str) -> 
     for text in (location, pieces):
         with suppress(BadUrl):
             check_url(join_redirect("https://a.example/p?q#r", text), allowed_ports=PORTS)
+
+
+@pytest.mark.parametrize(
+    ("address", "link_local"),
+    [
+        ("169.254.169.254", True),
+        ("169.254.0.1", True),
+        ("::ffff:169.254.169.254", True),
+        ("fe80::1", True),
+        ("fe80::1%eth0", True),
+        ("127.0.0.1", False),
+        ("10.0.0.1", False),
+        ("::1", False),
+        ("8.8.8.8", False),
+        ("no address", False),
+    ],
+)
+def test_link_local_addresses_are_told_from_other_private_ones(
+    address: str, link_local: bool
+) -> None:
+    assert is_link_local(address) is link_local
