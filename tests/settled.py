@@ -1,13 +1,26 @@
-"""The one check after every run: each photo is settled once, and everything agrees."""
+"""Publishing photos, and the one check after every run: each is settled once, all agrees."""
 
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine
 
 from dev.fleet import Fleet
+from dev.listings import PhotoFile, write_events
+from dev.origin import Origin
 from tests.marketplace import rows
+
+
+def publish(
+    fleet: Fleet, photos: list[PhotoFile], origin: Origin, folder: Path, *, copies: int
+) -> int:
+    """Publishes each photo under so many listings; returns how many photos that makes."""
+    many = photos * copies
+    write_events(many, origin.url, folder / "events.jsonl")
+    assert fleet.run("produce", str(folder / "events.jsonl")).returncode == 0
+    return len(many)
 
 
 def wait_until_settled(engine: Engine, photos: int, timeout_s: float = 60) -> None:

@@ -9,19 +9,12 @@ from redis import Redis
 from sqlalchemy import Engine
 
 from dev.fleet import Fleet
-from dev.listings import PhotoFile, write_events
+from dev.listings import PhotoFile
 from dev.origin import Origin
 from dev.services import Services
-from tests.settled import assert_settled, wait_until_settled
+from tests.settled import assert_settled, publish, wait_until_settled
 
 _SHORT = {"TAGGER_QUEUED_LEASE_S": "3", "TAGGER_WORKING_LEASE_S": "10", "TAGGER_BATCH_PHOTOS": "8"}
-
-
-def _publish(fleet: Fleet, photos: list[PhotoFile], origin: Origin, folder: Path) -> int:
-    many = photos * 10
-    write_events(many, origin.url, folder / "events.jsonl")
-    assert fleet.run("produce", str(folder / "events.jsonl")).returncode == 0
-    return len(many)
 
 
 def test_photos_whose_messages_were_flushed_are_rung_for_again(
@@ -33,7 +26,7 @@ def test_photos_whose_messages_were_flushed_are_rung_for_again(
     tmp_path: Path,
 ) -> None:
     fleet.environment |= _SHORT
-    total = _publish(fleet, photos, origin, tmp_path)
+    total = publish(fleet, photos, origin, tmp_path, copies=10)
     fleet.start("relay", "relay")
     with Redis.from_url(servers.valkey.url) as valkey:
         deadline = time.monotonic() + 20
@@ -57,7 +50,7 @@ def test_work_goes_on_after_valkey_was_killed_and_started_again(
     fleet.environment |= _SHORT
     fleet.start("relay", "relay")
     fleet.start("worker", "worker", "--processes", "1")
-    wait_for = _publish(fleet, photos, origin, tmp_path)
+    wait_for = publish(fleet, photos, origin, tmp_path, copies=10)
     servers.valkey.kill()
     servers.valkey.start()
     wait_until_settled(engine, wait_for)

@@ -9,20 +9,12 @@ import psutil
 from sqlalchemy import Engine
 
 from dev.fleet import Fleet
-from dev.listings import PhotoFile, write_events
+from dev.listings import PhotoFile
 from dev.origin import Origin
 from tests.marketplace import rows
-from tests.settled import assert_settled, wait_until_settled
+from tests.settled import assert_settled, publish, wait_until_settled
 
 _COPIES = 20
-
-
-def _publish(fleet: Fleet, photos: list[PhotoFile], origin: Origin, folder: Path) -> int:
-    """Publishes each photo under many listings; returns how many photos that makes."""
-    many = photos * _COPIES
-    write_events(many, origin.url, folder / "events.jsonl")
-    assert fleet.run("produce", str(folder / "events.jsonl")).returncode == 0
-    return len(many)
 
 
 def _wait_for_work(engine: Engine, at_least: int) -> None:
@@ -57,7 +49,7 @@ def test_a_worker_killed_mid_run_and_started_again_loses_nothing(
     fleet.environment |= {"TAGGER_WORKING_LEASE_S": "6", "TAGGER_BATCH_PHOTOS": "8"}
     fleet.start("relay", "relay")
     fleet.start("worker", "worker", "--processes", "1")
-    total = _publish(fleet, photos, origin, tmp_path)
+    total = publish(fleet, photos, origin, tmp_path, copies=_COPIES)
     _wait_for_work(engine, total // 10)
     fleet.kill("worker")
     _wait_until_gone(engine)
@@ -92,7 +84,7 @@ def test_a_worker_that_is_asked_to_stop_finishes_what_it_holds(
     fleet.environment["TAGGER_BATCH_PHOTOS"] = "8"
     fleet.start("relay", "relay")
     fleet.start("worker", "worker", "--processes", "1")
-    total = _publish(fleet, photos, origin, tmp_path)
+    total = publish(fleet, photos, origin, tmp_path, copies=_COPIES)
     _wait_for_work(engine, total // 10)
     assert fleet.stop("worker") == {"worker": 0}
     assert rows(engine, "SELECT count(*) FROM photo WHERE status = 'working'") == [(0,)]
