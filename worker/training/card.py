@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from worker.training.dataset import LabelledPhoto
+from worker.dataset.labelled import LabelledPhoto
 
 #: A tag with fewer training photos than this is named in the card as one not to rely on.
 THIN_TAG_PHOTOS = 50

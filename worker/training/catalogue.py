@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from shared.domain.related import cosine_matrix
 from shared.domain.vocabulary import clean_segment, minimum_share, segments_of
-from worker.training.dataset import LabelledPhoto
+from worker.dataset.labelled import LabelledPhoto
 
 RELATED_SHARE = 0.005
 

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import DatasetError
-from worker.model.tagger import Tagger
-from worker.training.dataset import (
+from worker.dataset.labelled import (
     Dataset,
     LabelledPhoto,
     load_pixels,
@@ -18,6 +17,7 @@ from worker.training.dataset import (
     read_dataset,
     truth_of,
 )
+from worker.model.tagger import Tagger
 from worker.training.evaluate import report
 
 

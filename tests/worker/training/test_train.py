@@ -12,9 +12,9 @@ import pytest
 
 from shared.errors import DatasetError
 from tests.worker.training.shapes import row, write_rows, write_shapes
+from worker.dataset.labelled import load_pixels, read_dataset
 from worker.model.artifact import load
 from worker.model.tagger import Tagger
-from worker.training.dataset import load_pixels, read_dataset
 
 pytest.importorskip("tensorflow")
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from shared.errors import DatasetError
 from tests.worker.training.shapes import row, write_rows, write_shapes
-from worker.training import dataset as dataset_module
-from worker.training.dataset import (
+from worker.dataset import labelled as dataset_module
+from worker.dataset.labelled import (
     Dataset,
     load_pixels,
     parse_row,

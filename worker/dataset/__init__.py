@@ -1,0 +1,1 @@
+"""From a marketplace's catalogue to labelled photos: rows, downloads, shards."""

@@ -1,0 +1,1 @@
+"""How good a model is: measures, intervals, plots and the report that shows them."""
