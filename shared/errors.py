@@ -12,6 +12,9 @@
     ├── EventError                 one listing event cannot be recorded
     ├── MessageError               one queue message is not ours
     ├── ArtifactError              a model artifact is refused
+    ├── ModelUnknown               no model is registered under that name
+    ├── PromotionRefused           a model is not to become the champion
+    ├── DecisionError              thresholds do not fit their model
     ├── DatasetError               a training data set cannot be used
     ├── TrainingDiverged           a training leads nowhere
     └── SetupError                 the machine or the settings stop a command
@@ -226,6 +229,24 @@ class ArtifactError(TaggerError):
     """The model artifact is refused."""
 
     code = "bad_artifact"
+
+
+class ModelUnknown(TaggerError):
+    """No such model is registered; `tagger model list` shows those that are."""
+
+    code = "model_unknown"
+
+
+class PromotionRefused(TaggerError):
+    """The model does not become the champion."""
+
+    code = "promotion_refused"
+
+
+class DecisionError(TaggerError):
+    """The thresholds cannot be used."""
+
+    code = "bad_decision"
 
 
 class DatasetError(TaggerError):

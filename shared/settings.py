@@ -7,7 +7,7 @@
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import (
     Field,
@@ -25,10 +25,11 @@ SERVICES_ENV = Path(".tagger/services.env")
 DEFAULT_MODEL = Path(__file__).resolve().parent.parent / "models" / "default"
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+S = TypeVar("S", bound="PhotoLimits")
 
 
-class Settings(BaseSettings):
-    """All limits, each with its unit in its name."""
+class PhotoLimits(BaseSettings):
+    """How photos are fetched and decoded: what a command without servers needs."""
 
     model_config = SettingsConfigDict(
         env_prefix="TAGGER_",
@@ -37,6 +38,33 @@ class Settings(BaseSettings):
         frozen=True,
         extra="ignore",
     )
+
+    # Fetching
+    #: A photo that takes longer leaves the fast lane and comes round in the slow one.
+    fetch_deadline_s: PositiveFloat = 5
+    slow_fetch_deadline_s: PositiveFloat = 30
+    max_photo_bytes: PositiveInt = 10 << 20
+    max_redirects: Annotated[int, Field(ge=0, le=10)] = 3
+    connections_per_host: PositiveInt = 16
+    user_agent: str = "listing-tagger/0.1"
+    #: Lets photos come from loopback and private networks, for development and tests; never
+    #: from link-local addresses, where clouds keep their credentials.
+    allow_private_hosts: bool = False
+    allowed_ports: Annotated[frozenset[Port], NoDecode] = frozenset({80, 443})
+
+    # Decoding
+    max_photo_pixels: PositiveInt = 40_000_000
+    #: The paper's rule: height x width x channels below this shows nothing.
+    min_photo_elements: PositiveInt = 1000
+
+    @field_validator("allowed_ports", mode="before")
+    @classmethod
+    def _ports_from_commas(cls, value: object) -> object:
+        return value.split(",") if isinstance(value, str) else value
+
+
+class Settings(PhotoLimits):
+    """All limits, each with its unit in its name."""
 
     # Servers
     database_url: SecretStr = Field(validation_alias="DATABASE_URL")
@@ -67,35 +95,19 @@ class Settings(BaseSettings):
     backoff_base_s: PositiveFloat = 10
     backoff_max_s: PositiveFloat = 3600
 
-    # Fetching
-    #: A photo that takes longer leaves the fast lane and comes round in the slow one.
-    fetch_deadline_s: PositiveFloat = 5
-    slow_fetch_deadline_s: PositiveFloat = 30
-    max_photo_bytes: PositiveInt = 10 << 20
-    max_redirects: Annotated[int, Field(ge=0, le=10)] = 3
-    connections_per_host: PositiveInt = 16
-    user_agent: str = "listing-tagger/0.1"
-    #: Lets photos come from loopback and private networks, for development and tests; never
-    #: from link-local addresses, where clouds keep their credentials.
-    allow_private_hosts: bool = False
-    allowed_ports: Annotated[frozenset[Port], NoDecode] = frozenset({80, 443})
-
-    # Decoding
-    max_photo_pixels: PositiveInt = 40_000_000
-    #: The paper's rule: height x width x channels below this shows nothing.
-    min_photo_elements: PositiveInt = 1000
-
     # Model
-    model_dir: Path = DEFAULT_MODEL
+    #: Pins a worker to the model in this folder; without it, it serves the database's champion.
+    model_dir: Path | None = None
+    #: Where registered models are kept: a folder that all machines share, or one on each.
+    model_store: Path = Path(".tagger/models")
+    #: How often a worker looks whether another model is to serve.
+    model_poll_s: PositiveFloat = 2
+    #: How long a file of a model that lies at a URL may take to arrive.
+    model_fetch_deadline_s: PositiveFloat = 120
 
     # Logs
     log_format: Annotated[str, Field(pattern="^(auto|console|json)$")] = "auto"
     log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
-
-    @field_validator("allowed_ports", mode="before")
-    @classmethod
-    def _ports_from_commas(cls, value: object) -> object:
-        return value.split(",") if isinstance(value, str) else value
 
 
 @lru_cache(maxsize=1)
@@ -105,13 +117,26 @@ def load_settings() -> Settings:
     Raises:
         SetupError: a setting is missing or out of range; names the variable, never its value.
     """
+    return _load(Settings)
+
+
+def load_photo_limits() -> PhotoLimits:
+    """The settings of a command that fetches photos and needs no server.
+
+    Raises:
+        SetupError: as `load_settings`.
+    """
+    return _load(PhotoLimits)
+
+
+def _load(kind: type[S]) -> S:
     known = {_variable((name,)) for name in Settings.model_fields}
     unknown = sorted(n for n in os.environ if n.startswith("TAGGER_") and n not in known)
     if unknown:
         # A limit with a typo in its name would otherwise silently be no limit.
         raise SetupError(f"no setting is called {', '.join(unknown)}")
     try:
-        return Settings()  # pyright: ignore[reportCallIssue]  # filled from the environment
+        return kind()  # filled from the environment
     except ValidationError as error:
         problems = "; ".join(f"{_variable(item['loc'])}: {item['msg']}" for item in error.errors())
         missing = any(item["type"] == "missing" for item in error.errors())

@@ -14,6 +14,7 @@ _GLUE = re.compile(
     r"|(?<=[A-Z])(?=[A-Z][a-z]{2})"  # USB|Cables, but DVDs stays
 )
 _GLUED_AND = re.compile(r"(?<=\w)&(?=[A-Z][a-z])")
+_PRINTED_LIST = str.maketrans("", "", "[]'")
 _GLUED_COMMA = re.compile(r",(?=[A-Za-z])")
 
 
@@ -54,6 +55,30 @@ def minimum_share(tags_of_product: Mapping[str, Iterable[str]], share: float) ->
         share: 0..1; the paper keeps 0.05 (14 tags) or 0.005 (115 tags).
     """
     products = Counter(tag for tags in tags_of_product.values() for tag in set(tags))
-    # Compared as counts: 0.07 * 100 is 7.000000000000001 and would lose a tag with 7 of 100.
-    needed = round(share * len(tags_of_product), 9)
+    needed = needed_products(len(tags_of_product), share)
     return sorted(tag for tag, count in products.items() if count >= needed)
+
+
+def needed_products(products: int, share: float) -> float:
+    """How many of the products must carry a tag for it to be kept; a count is compared with it.
+
+    Args:
+        products: distinct products.
+        share: 0..1.
+    """
+    # Rounded: 0.07 * 100 is 7.000000000000001 and would lose a tag with 7 of 100.
+    return round(share * products, 9)
+
+
+def paper_tokens(category: object) -> list[str]:
+    """The tags that the authors' notebooks read out of a category list.
+
+    They printed the list, removed `[`, `]` and `'`, split at ", " and lower-cased; so a category
+    with a comma becomes two tags, one with an apostrophe keeps Python's double quotes, and HTML
+    stays. Repeated tokens count once.
+
+    Args:
+        category: the list as published (lists of lists too), or its text.
+    """
+    text = str(category).translate(_PRINTED_LIST).lower()
+    return list(dict.fromkeys(token for token in text.split(", ") if token))

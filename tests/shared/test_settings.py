@@ -3,7 +3,7 @@
 import pytest
 
 from shared.errors import SetupError
-from shared.settings import load_settings
+from shared.settings import load_photo_limits, load_settings
 
 
 @pytest.fixture(autouse=True)
@@ -47,3 +47,17 @@ def test_without_servers_it_says_what_to_do(
 
 def test_secrets_do_not_show() -> None:
     assert "hush" not in repr(load_settings())
+
+
+def test_fetching_photos_needs_no_server(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    monkeypatch.delenv("DATABASE_URL")
+    monkeypatch.delenv("REDIS_URL")
+    monkeypatch.setenv("TAGGER_MAX_PHOTO_BYTES", "1000")
+    monkeypatch.setenv("TAGGER_BATCH_PHOTOS", "8")  # a setting of other commands
+    assert load_photo_limits().max_photo_bytes == 1000
+    monkeypatch.setenv("TAGGER_FETCH_DEADLIN_S", "1")
+    with pytest.raises(SetupError, match="TAGGER_FETCH_DEADLIN_S"):
+        load_photo_limits()

@@ -1,43 +1,28 @@
-"""Reading a labelled data set: rows, its hash, its split by product, its pixels."""
+"""Reading a labelled data set: its rows, its hash, the bytes of its photos, its truth."""
 
 import gzip
 import hashlib
 import json
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Annotated, Literal
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from shared.errors import DatasetError, DecodeError
-from worker.decode.pixels import to_pixels
+from shared.errors import DatasetError
+from worker.dataset import near_duplicates
+from worker.dataset.rows import MAX_LINE_BYTES, BadRow, LabelledPhoto, Rejections, parse_row
+from worker.dataset.sharded import is_sharded, sharded_lines
+from worker.dataset.shards import FOLDER as SHARDS
+from worker.dataset.shards import Member
 
 LABELS = "labels.jsonl.gz"
-MAX_LINE_BYTES = 1 << 20
-#: All pixels of a data set lie in memory at once: 3,675 bytes a photo at 35x35.
-MAX_PIXELS_MB = 4096
-TRAIN_SHARE, VALIDATION_SHARE = 0.70, 0.15
 
 Part = Literal["train", "validation", "test"]
-Word = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-
-
-class LabelledPhoto(BaseModel):
-    """One line of `labels.jsonl.gz`."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
-
-    photo: Annotated[str, StringConstraints(min_length=1, max_length=500)]  #: below the folder
-    product: Word  #: near-duplicates share one
-    tags: list[Word]
-    paths: list[list[Word]]  #: category paths, root first
-    source: Literal["catalogue", "user"]
-    set_name: Annotated[Word, Field(alias="set")]  #: which collection it came from
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +33,29 @@ class Dataset:
     photos: tuple[LabelledPhoto, ...]
     rejected: Counter[str]  #: rows by what is wrong with them
     complaints: tuple[str, ...]  #: the first of each kind, with its line number
+    #: Where each photo lies, if not in a file of its own below the folder.
+    members: Mapping[str, Member] = field(default_factory=dict[str, Member])
+    #: The group of each photo that has near-duplicates, where these were looked for.
+    near_duplicates: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def body(self, photo: LabelledPhoto) -> bytes:
+        """The photo's bytes, out of its file or its shard.
+
+        Raises:
+            OSError: they cannot be read.
+        """
+        member = self.members.get(photo.photo)
+        return member.read() if member else (self.folder / photo.photo).read_bytes()
+
+    def stamp(self, photo: LabelledPhoto) -> str:
+        """What changes when the photo's bytes do, without reading them."""
+        member = self.members.get(photo.photo)
+        try:
+            status = (member.shard if member else self.folder / photo.photo).stat()
+        except OSError:
+            return "missing"
+        where = f"{member.offset}+{member.size} " if member else ""
+        return f"{where}{status.st_size} {status.st_mtime_ns}"
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -64,75 +72,53 @@ class Dataset:
 
 
 def read_dataset(folder: Path) -> Dataset:
-    """The rows of `labels.jsonl.gz` under `folder`.
+    """The rows of `labels.jsonl.gz` under `folder`, or of the shards that were downloaded to it.
 
     A row that cannot be used is counted by kind (`broken_json`, `bad_row`, `bad_path`,
     `duplicate`, `line_too_long`) and never fatal by itself; the rest of a file that is `cut_short`
     or `damaged` counts once.
 
     Raises:
-        DatasetError: there is no such file, or no usable row in it.
+        DatasetError: there is neither, a download is unfinished or damaged, or no row is usable.
     """
-    rejected: Counter[str] = Counter()
-    complaints: list[str] = []
+    rejections = Rejections()
     photos: dict[str, LabelledPhoto] = {}
-    for number, line in _lines(folder / LABELS, rejected, complaints):
+    members: dict[str, Member] = {}
+    source = folder / (SHARDS if is_sharded(folder) else LABELS)
+    if not is_sharded(folder):
+        lines = _lines(source, rejections)
+    elif (folder / LABELS).exists():
+        raise DatasetError(f"{folder}: holds two data sets, {LABELS} and {SHARDS}")
+    else:
+        lines = sharded_lines(folder, rejections)
+    for where, line, member in lines:
         try:
-            photo = parse_row(line)
-        except _BadRow as bad:
-            _note(bad, number, rejected, complaints)
+            photo = _new_row(line, member, photos)
+        except BadRow as bad:
+            rejections.note(bad, where)
             continue
-        if photo.photo in photos:
-            _note(_BadRow("duplicate", photo.photo), number, rejected, complaints)
-        photos.setdefault(photo.photo, photo)
+        photos[photo.photo] = photo
+        if member is not None:
+            members[photo.photo] = member
     if not photos:
-        raise DatasetError(f"{folder / LABELS}: no usable row; {_listed(complaints)}")
-    return Dataset(folder, tuple(photos.values()), rejected, tuple(complaints))
+        raise DatasetError(f"{source}: no usable row; {rejections}")
+    return Dataset(
+        folder,
+        tuple(photos.values()),
+        rejections.counts,
+        tuple(rejections.complaints),
+        members,
+        near_duplicates.read(folder) if members else {},
+    )
 
 
-class _BadRow(DatasetError):
-    """The row cannot be used."""
-
-    def __init__(self, kind: str, detail: str) -> None:
-        super().__init__(detail)
-        self.kind = kind
-
-
-def parse_row(line: bytes) -> LabelledPhoto:
-    """One row out of one line.
-
-    Raises:
-        DatasetError: it is not JSON, has missing or mistyped fields (a list written as text
-            counts as such), or names a file outside the folder.
-    """
-    if len(line) > MAX_LINE_BYTES:
-        raise _BadRow("line_too_long", f"more than {MAX_LINE_BYTES} bytes")
-    try:
-        row: object = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise _BadRow("broken_json", type(error).__name__) from None
-    try:
-        photo = LabelledPhoto.model_validate(row)
-    except ValidationError as error:
-        where = ".".join(str(step) for step in error.errors()[0]["loc"])
-        raise _BadRow("bad_row", f"{where or 'row'}: {error.errors()[0]['msg']}") from None
-    path = PurePosixPath(photo.photo)
-    if path.is_absolute() or ".." in path.parts or "\0" in photo.photo:
-        raise _BadRow("bad_path", "the photo is not below the data set's folder")
+def _new_row(line: bytes, member: Member | None, known: Container[str]) -> LabelledPhoto:
+    photo = parse_row(line)
+    if member is not None and photo.photo != member.name:
+        raise BadRow("bad_row", f"the row of {member.name} is of another photo")
+    if photo.photo in known:
+        raise BadRow("duplicate", photo.photo)
     return photo
-
-
-def part_of(product: str, seed: int = 0) -> Part:
-    """The part of the split a product belongs to: 70 % train, 15 % validation, 15 % test.
-
-    Decided by the product's name alone, so that the photos of one product stay together (the
-    paper split by image, which leaks) and neither the order nor the number of rows moves one.
-    """
-    digest = hashlib.sha256(f"{seed}:{product}".encode()).digest()
-    share = int.from_bytes(digest[:8], "big") / 2**64
-    if share < TRAIN_SHARE:
-        return "train"
-    return "validation" if share < TRAIN_SHARE + VALIDATION_SHARE else "test"
 
 
 def truth_of(photos: Sequence[LabelledPhoto], tags: Sequence[str]) -> NDArray[np.float32]:
@@ -145,76 +131,19 @@ def truth_of(photos: Sequence[LabelledPhoto], tags: Sequence[str]) -> NDArray[np
     return truth
 
 
-def load_pixels(
-    dataset: Dataset, *, height: int, width: int, max_photo_pixels: int, min_photo_elements: int
-) -> tuple[Dataset, NDArray[np.uint8]]:
-    """The data set without its unreadable photos, and the pixels of the others.
-
-    Pixels come through `to_pixels`, the very function that serves. Unreadable photos are counted
-    in `rejected` by the code of their error, missing files as `missing_photo`.
-
-    Returns:
-        The remaining rows, and uint8 `[n, height, width, 3]` RGB in their order.
-
-    Raises:
-        DatasetError: the pixels would take more than `MAX_PIXELS_MB`, or no photo is readable.
-    """
-    size_mb = len(dataset.photos) * height * width * 3 / 1e6
-    if size_mb > MAX_PIXELS_MB:
-        raise DatasetError(f"{size_mb:,.0f} MB of pixels; at most {MAX_PIXELS_MB:,} are held")
-    rejected = dataset.rejected.copy()
-    complaints = list(dataset.complaints)
-    kept: list[LabelledPhoto] = []
-    pixels = np.empty((len(dataset.photos), height, width, 3), np.uint8)
-    for photo in dataset.photos:
-        try:
-            pixels[len(kept)] = to_pixels(
-                (dataset.folder / photo.photo).read_bytes(),
-                width=width,
-                height=height,
-                max_photo_pixels=max_photo_pixels,
-                min_photo_elements=min_photo_elements,
-            )
-        except (OSError, DecodeError) as error:
-            kind = error.code if isinstance(error, DecodeError) else "missing_photo"
-            if not rejected[kind]:
-                complaints.append(f"{photo.photo}: {error}")
-            rejected[kind] += 1
-            continue
-        kept.append(photo)
-    if not kept:
-        raise DatasetError(f"no readable photo; {_listed(complaints)}")
-    return (
-        Dataset(dataset.folder, tuple(kept), rejected, tuple(complaints)),
-        pixels[: len(kept)],
-    )
-
-
-def _lines(
-    path: Path, rejected: Counter[str], complaints: list[str]
-) -> Iterator[tuple[int, bytes]]:
+def _lines(path: Path, rejections: Rejections) -> Iterator[tuple[str, bytes, None]]:
     number = 0
     try:
         with gzip.open(path, "rb") as file:
             # Bounded, because a line without an end would otherwise fill the memory.
             while line := file.readline(MAX_LINE_BYTES + 1):
                 number += 1
-                yield number, line
+                yield f"line {number}", line, None
                 while len(line) > MAX_LINE_BYTES and not line.endswith(b"\n"):
                     line = file.readline(MAX_LINE_BYTES + 1)
     except EOFError:
-        _note(_BadRow("cut_short", "the file ends in mid-stream"), number, rejected, complaints)
+        rejections.note(BadRow("cut_short", "the file ends in mid-stream"), f"line {number}")
     except (zlib.error, gzip.BadGzipFile) as error:
-        _note(_BadRow("damaged", f"the rest is lost: {error}"), number, rejected, complaints)
+        rejections.note(BadRow("damaged", f"the rest is lost: {error}"), f"line {number}")
     except OSError as error:
         raise DatasetError(f"{path}: {error.strerror or error}") from None
-
-
-def _note(bad: _BadRow, number: int, rejected: Counter[str], complaints: list[str]) -> None:
-    if not rejected[bad.kind]:
-        complaints.append(f"line {number}: {bad.kind}: {bad.detail}")
-    rejected[bad.kind] += 1
-
-
-def _listed(complaints: Iterable[str]) -> str:
-    return "; ".join(complaints) or "the file is empty"

@@ -1,7 +1,7 @@
 """A photo's bytes made into the pixels of a network, for training and for service alike.
 
-This is the one definition of preprocessing. Whatever changes its pixels needs a new
-`PREPROCESSING`, which the manifest of a model names.
+This is the one definition of preprocessing. Whatever changes its pixels needs a new name, which
+the manifest of a model carries.
 """
 
 import os
@@ -21,7 +21,11 @@ from shared.errors import TooManyPixels, TooSmall, Undecodable
 from worker.decode.sniff import Header, sniff
 from worker.decode.whole import check_whole
 
-PREPROCESSING: Final = "rgb-area-v1"
+#: What this project trains with: RGB, shrunk by averaging areas.
+RGB_AREA: Final = "rgb-area-v1"
+#: What the paper's notebooks did: `cv2.resize` as it comes, channels as OpenCV has them.
+BGR_BILINEAR: Final = "bgr-bilinear-v1"
+PREPROCESSING: Final = RGB_AREA
 
 Pixels = NDArray[np.uint8]
 
@@ -46,12 +50,18 @@ def configure() -> None:
 
 
 def to_pixels(
-    body: bytes, *, width: int, height: int, max_photo_pixels: int, min_photo_elements: int
+    body: bytes,
+    *,
+    width: int,
+    height: int,
+    max_photo_pixels: int,
+    min_photo_elements: int,
+    preprocessing: str = PREPROCESSING,
 ) -> Pixels:
-    """A JPEG, PNG or WebP as RGB, uint8, C-contiguous, of shape (height, width, 3).
+    """A JPEG, PNG or WebP as uint8, C-contiguous, of shape (height, width, 3).
 
-    Upright by its EXIF data, over white where it is transparent, shrunk by averaging areas;
-    its aspect ratio is not kept.
+    Upright by its EXIF data, over white where it is transparent; its aspect ratio is not kept.
+    `preprocessing` is `RGB_AREA` or `BGR_BILINEAR`.
 
     Raises:
         NotAnImage, UnsupportedFormat: the bytes are no picture of these formats.
@@ -70,14 +80,20 @@ def to_pixels(
     # Turned at the end, when there is least to turn: a photo on its side is shrunk on its side.
     on_its_side = header.orientation >= 5
     target = (height, width) if on_its_side else (width, height)
+    if preprocessing == BGR_BILINEAR:
+        picture = _decode(body, header, None)
+        resized = _as_pixels(cv2.resize(picture, target, interpolation=cv2.INTER_LINEAR))
+        return _upright(resized, header.orientation)
+    if preprocessing != RGB_AREA:
+        raise ValueError(f"no preprocessing is called {preprocessing!r}")
     shrunk = _shrink(_decode(body, header, target), target)
     return _as_pixels(cv2.cvtColor(_upright(shrunk, header.orientation), cv2.COLOR_BGR2RGB))
 
 
-def _decode(body: bytes, header: Header, target: tuple[int, int]) -> Pixels:
-    """BGR, uint8, as stored, at a fraction of the size where that is cheap and enough."""
+def _decode(body: bytes, header: Header, target: tuple[int, int] | None) -> Pixels:
+    """BGR, uint8, as stored; given a target, at a fraction of the size where that is enough."""
     scale, flags = 1, cv2.IMREAD_UNCHANGED if header.has_alpha else cv2.IMREAD_COLOR
-    if header.format == "jpeg":
+    if header.format == "jpeg" and target is not None:
         for reduction, flag in _REDUCTIONS:
             if _enough(header.width // reduction, header.height // reduction, target):
                 scale, flags = reduction, flag

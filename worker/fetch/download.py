@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 import pycurl
 
 from shared.errors import BadResponse, BadUrl, FetchError, TooManyRedirects, TooSlow
-from shared.settings import Settings
+from shared.settings import PhotoLimits
 from worker.fetch.address import check_url, join_redirect
 from worker.fetch.exchange import Exchange
 from worker.fetch.reactor import Reactor
@@ -27,6 +27,7 @@ class Download:
     body: bytes
     final_url: str
     elapsed_s: float
+    place: int  #: of its URL among those of the call
 
 
 def _whole(download: Download) -> Download:
@@ -36,7 +37,7 @@ def _whole(download: Download) -> Download:
 class Downloader:
     """Fetches photos and keeps connections between calls. Belongs to one thread."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: PhotoLimits) -> None:
         self._settings = settings
         self._reactor = Reactor(connections_per_host=settings.connections_per_host)
         self._spare: list[Exchange] = []
@@ -86,7 +87,7 @@ class _Call(Generic[T]):
 
     def __init__(
         self,
-        settings: Settings,
+        settings: PhotoLimits,
         reactor: Reactor,
         spare: list[Exchange],
         photos: int,
@@ -164,7 +165,7 @@ class _Call(Generic[T]):
             if location is None:
                 body = exchange.take_body(code, words)
                 elapsed_s = time.monotonic() - errand.started_at
-                taken = self._take(Download(body, errand.url, elapsed_s))
+                taken = self._take(Download(body, errand.url, elapsed_s, errand.place))
                 self._put_down(errand, exchange, taken)
             else:
                 self._turn(errand, location)

@@ -19,7 +19,7 @@ from shared.errors import (
     Unreachable,
     Unresolvable,
 )
-from shared.settings import Settings
+from shared.settings import PhotoLimits
 from worker.fetch.address import is_link_local, is_public
 from worker.fetch.answer import Head
 
@@ -57,7 +57,7 @@ class Exchange:
         curl: the handle, for the reactor.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: PhotoLimits) -> None:
         self._allow_private = settings.allow_private_hosts
         self._max_bytes = settings.max_photo_bytes
         self._reset()

@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.vocabulary import clean_segment, minimum_share, segments_of
+from shared.domain.vocabulary import (
+    clean_segment,
+    minimum_share,
+    needed_products,
+    paper_tokens,
+    segments_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -60,3 +66,25 @@ def test_a_share_is_of_distinct_products() -> None:
 def test_a_tag_that_just_reaches_the_share_is_kept() -> None:
     products = {str(i): ["rare"] if i < 7 else ["common"] for i in range(100)}
     assert minimum_share(products, 0.07) == ["common", "rare"]
+
+
+def test_the_needed_number_of_products_is_no_rounding_accident() -> None:
+    assert needed_products(100, 0.07) == 7
+    assert needed_products(10, 0.25) == 2.5
+
+
+@pytest.mark.parametrize(
+    ("category", "tokens"),
+    [
+        (["Electronics", "Bags, Cases & Sleeves"], ["electronics", "bags", "cases & sleeves"]),
+        (["Women's", "Women's"], ['"womens"']),
+        ([["A", "B"], ["A", "C"]], ["a", "b", "c"]),
+        (["Camera &amp; Photo"], ["camera &amp; photo"]),
+        ("['A', 'B']", ["a", "b"]),
+        ([], []),
+    ],
+)
+def test_the_papers_tokens_are_those_of_the_printed_list(
+    category: object, tokens: list[str]
+) -> None:
+    assert paper_tokens(category) == tokens

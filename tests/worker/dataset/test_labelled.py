@@ -1,37 +1,20 @@
-"""Rows that cannot be used are counted and named; the split keeps products together."""
+"""Rows that cannot be used are counted and named; the others tell tags and truth."""
 
 import gzip
 import json
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from shared.errors import DatasetError
-from tests.worker.training.shapes import row, write_rows, write_shapes
-from worker.dataset import labelled as dataset_module
-from worker.dataset.labelled import (
-    Dataset,
-    load_pixels,
-    parse_row,
-    part_of,
-    read_dataset,
-    truth_of,
-)
+from tests.worker.training.shapes import row, write_rows
+from worker.dataset.labelled import parse_row, read_dataset, truth_of
 
 
 def _without(key: str) -> dict[str, Any]:
     return {name: value for name, value in row("a.jpg").items() if name != key}
-
-
-def _pixels(dataset: Dataset) -> tuple[Dataset, Any]:
-    return load_pixels(
-        dataset, height=35, width=35, max_photo_pixels=10**6, min_photo_elements=1000
-    )
 
 
 @pytest.mark.parametrize(
@@ -118,56 +101,8 @@ def test_the_hash_depends_on_photos_and_tags_and_not_on_order(tmp_path: Path) ->
     assert hashes[0] == hashes[1] != hashes[2]
 
 
-@given(product=st.text(), seed=st.integers(0, 100))
-def test_a_product_is_always_in_the_same_part(product: str, seed: int) -> None:
-    assert part_of(product, seed) == part_of(product, seed)
-
-
-def test_the_parts_have_their_shares_and_the_seed_moves_products() -> None:
-    products = [f"product {number}" for number in range(20_000)]
-    parts = [part_of(product) for product in products]
-    assert parts.count("train") / 20_000 == pytest.approx(0.70, abs=0.01)
-    assert parts.count("validation") / 20_000 == pytest.approx(0.15, abs=0.01)
-    assert parts.count("test") / 20_000 == pytest.approx(0.15, abs=0.01)
-    assert parts != [part_of(product, 1) for product in products]
-
-
 def test_truth_has_a_column_a_tag(tmp_path: Path) -> None:
     write_rows(tmp_path, [row("a.jpg"), row("b.jpg", shape="plain"), row("c.jpg", shape="square")])
     dataset = read_dataset(tmp_path)
     assert dataset.tags == ("circles", "shapes", "squares")
     assert truth_of(dataset.photos, dataset.tags).tolist() == [[1, 1, 0], [0, 0, 0], [0, 1, 1]]
-
-
-def test_unreadable_photos_are_counted_by_code_and_the_others_keep_their_rows(
-    tmp_path: Path,
-) -> None:
-    write_shapes(tmp_path, 6)
-    (tmp_path / "photos/0001.jpg").write_bytes(b"<html>404</html>")
-    (tmp_path / "photos/0003.jpg").unlink()
-    before, _ = _pixels(Dataset(tmp_path, read_dataset(tmp_path).photos[2:3], _none(), ()))
-    dataset, pixels = _pixels(read_dataset(tmp_path))
-    assert [photo.photo[-8:-4] for photo in dataset.photos] == ["0000", "0002", "0004", "0005"]
-    assert dataset.rejected == {"not_an_image": 1, "missing_photo": 1}
-    assert pixels.shape == (4, 35, 35, 3)
-    assert pixels.dtype == np.uint8
-    assert np.array_equal(pixels[1], _pixels(before)[1][0])
-
-
-def test_no_readable_photo_is_an_error(tmp_path: Path) -> None:
-    write_rows(tmp_path, [row("a.jpg")])
-    with pytest.raises(DatasetError, match="no readable photo"):
-        _pixels(read_dataset(tmp_path))
-
-
-def test_more_pixels_than_are_held_are_refused_before_any_is_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write_shapes(tmp_path, 3)
-    monkeypatch.setattr(dataset_module, "MAX_PIXELS_MB", 0.01)
-    with pytest.raises(DatasetError, match="MB of pixels"):
-        _pixels(read_dataset(tmp_path))
-
-
-def _none() -> Counter[str]:
-    return Counter[str]()

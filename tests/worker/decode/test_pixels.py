@@ -23,7 +23,7 @@ from shared.errors import (
     Undecodable,
     UnsupportedFormat,
 )
-from worker.decode.pixels import configure, to_pixels
+from worker.decode.pixels import BGR_BILINEAR, configure, to_pixels
 
 Pixels = NDArray[np.uint8]
 
@@ -116,6 +116,34 @@ def test_decoding_at_a_fraction_hardly_changes_a_pixel(size: int) -> None:
     picture = photo(size, size)
     body = encode(picture, "JPEG", quality=97, subsampling=0)
     assert difference(pixels(body), area(picture)) < 3
+
+
+@pytest.mark.parametrize("body", [PLAIN, CAMERA])
+def test_the_notebooks_pixels_are_those_of_a_plain_resize_in_opencvs_order(body: bytes) -> None:
+    decoded = cv2.imdecode(np.frombuffer(body, np.uint8), cv2.IMREAD_COLOR)
+    assert decoded is not None
+    expected = cv2.resize(decoded, (40, 20), interpolation=cv2.INTER_LINEAR)
+    result = to_pixels(
+        body,
+        width=40,
+        height=20,
+        max_photo_pixels=10**6,
+        min_photo_elements=1000,
+        preprocessing=BGR_BILINEAR,
+    )
+    assert np.array_equal(result, expected)
+
+
+def test_a_preprocessing_that_is_not_there_is_refused() -> None:
+    with pytest.raises(ValueError, match="no preprocessing is called 'hsv'"):
+        to_pixels(
+            PLAIN,
+            width=35,
+            height=35,
+            max_photo_pixels=10**6,
+            min_photo_elements=1000,
+            preprocessing="hsv",
+        )
 
 
 def test_a_picture_smaller_than_the_target_is_enlarged() -> None:

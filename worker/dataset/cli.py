@@ -1,0 +1,206 @@
+"""`tagger dataset`: a marketplace's catalogue to labelled photos on disk."""
+
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+
+from shared.domain.vocabulary import STOP_TAGS
+from shared.errors import SetupError
+from shared.settings import load_photo_limits
+
+if TYPE_CHECKING:
+    from worker.dataset.prepare import Prepared
+
+app = typer.Typer(help="Data sets: prepare and download.", no_args_is_help=True)
+
+#: Exit code of `download` when some photos failed; the others are in the shards.
+EXIT_FAILED = 3
+
+_FILES = "JSON lines or Python literals, gzip or plain; may be repeated, and be a quoted glob."
+
+
+@app.command()
+def prepare(
+    out: Annotated[Path, typer.Option(help="A new folder for photos.parquet and the report.")],
+    metadata: Annotated[
+        list[str] | None, typer.Option(help=f"Amazon metadata of 2014, 2018 or 2023: {_FILES}")
+    ] = None,
+    reviews: Annotated[
+        list[str] | None, typer.Option(help="Amazon reviews of 2018 or 2023, likewise.")
+    ] = None,
+    products: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Any marketplace: JSON lines or CSV with product, categories, catalogue_urls, "
+            "user_urls."
+        ),
+    ] = None,
+    set_name: Annotated[
+        str | None, typer.Option("--set", help="Name of this collection; else the file's.")
+    ] = None,
+    vocabulary: Annotated[
+        Path | None, typer.Option(help="JSON with the tags to use, and aliases of segments.")
+    ] = None,
+    minimum_share: Annotated[
+        float, typer.Option(min=0, max=1, help="Of distinct products, for a tag to be kept.")
+    ] = 0.05,
+    stop_tag: Annotated[
+        list[str] | None,
+        typer.Option(help="Never a tag; may be repeated. By default: electronics."),
+    ] = None,
+    catalogue: Annotated[
+        int, typer.Option(min=0, help="Catalogue photos of a product at most.")
+    ] = 5,
+    user: Annotated[int, typer.Option(min=0, help="Users' photos of a product at most.")] = 2,
+    min_catalogue: Annotated[
+        int, typer.Option(min=0, help="Products with fewer catalogue photos are left out.")
+    ] = 2,
+    seed: Annotated[int, typer.Option(min=0, help="Which photos are sampled.")] = 0,
+    drop_empty_categories: Annotated[
+        bool,
+        typer.Option(
+            "--drop-empty-categories",
+            help="Leave out products without a category, instead of taking them as untagged.",
+        ),
+    ] = False,
+    paper_faithful: Annotated[
+        bool,
+        typer.Option(
+            "--paper-faithful",
+            help="Split, filter and sample exactly as the paper's notebooks, faults included.",
+        ),
+    ] = False,
+    memory_mb: Annotated[
+        int, typer.Option(min=100, help="DuckDB's share of memory; the rest goes to disk.")
+    ] = 400,
+) -> None:
+    """Make photo rows of a marketplace's metadata and reviews. Needs the extra `train`."""
+    with _needing_extra():
+        from worker.dataset import prepare as preparing  # noqa: PLC0415  # DuckDB is an extra
+    request = preparing.PrepareRequest(
+        out=out,
+        metadata=_files(metadata),
+        reviews=_files(reviews),
+        products=_files(products),
+        set_name=set_name,
+        vocabulary=vocabulary,
+        minimum_share=minimum_share,
+        stop_tags=STOP_TAGS if stop_tag is None else frozenset(map(str.lower, stop_tag)),
+        sampling=preparing.Sampling(
+            catalogue, user, min_catalogue, seed, drop_empty_categories, paper_faithful
+        ),
+        memory_mb=memory_mb,
+    )
+    with Bar(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        disable=not sys.stderr.isatty(),
+        transient=True,
+    ) as bar:
+        task = bar.add_task("looking at the files", total=None)
+
+        def show(progress: preparing.Progress) -> None:
+            bar.update(
+                task,
+                description=progress.stage,
+                completed=progress.done_bytes,
+                total=progress.total_bytes,
+            )
+
+        prepared = preparing.prepare(request, show)
+    _report(prepared, out)
+
+
+def _files(patterns: list[str] | None) -> tuple[Path, ...]:
+    return tuple(path for pattern in patterns or () for path in _named(Path(pattern)))
+
+
+def _named(pattern: Path) -> list[Path]:
+    """The file of this name, be it there or not, or those that match it as a glob."""
+    try:
+        found = [] if pattern.exists() else list(Path(pattern.anchor).glob(_below_anchor(pattern)))
+    except (OSError, ValueError):
+        found = []  # neither a possible name nor a glob: reading it says what is wrong
+    return sorted(found) or [pattern]
+
+
+def _below_anchor(path: Path) -> str:
+    return str(path.relative_to(path.anchor))
+
+
+def _report(prepared: "Prepared", out: Path) -> None:
+    console = Console()
+    steps = Table("step", "in", "kept", "dropped", show_edge=False, pad_edge=False)
+    for step in prepared.findings.steps:
+        steps.add_row(*step.cells)
+    console.print(steps)
+    console.print(
+        f"{prepared.photos:,} photos of {len(prepared.tags)} tags are in {out}; report.md has the "
+        "dirt with examples",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+@app.command()
+def download(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="What `prepare` made.")],
+    side: Annotated[
+        int | None,
+        typer.Option(min=32, help="Shrink photos that are larger to this on their longer side."),
+    ] = None,
+    shard_photos: Annotated[
+        int, typer.Option(min=1, max=100_000, help="Photos of a shard.")
+    ] = 1000,
+    connections: Annotated[
+        int | None, typer.Option(min=1, max=256, help="To one host at once; 16 by default.")
+    ] = None,
+    attempts: Annotated[
+        int, typer.Option(min=1, max=10, help="Tries of a photo that may do better later.")
+    ] = 3,
+) -> None:
+    """Download a prepared data set's photos to WebDataset shards. Safe to kill and to repeat.
+
+    Exit code 0: every photo is in DIR/shards. 3: some failed; they stand with their codes in the
+    JSON file beside their shard, and counted in DIR/download.json.
+    """
+    with _needing_extra():
+        from worker.dataset import download_report  # noqa: PLC0415
+        from worker.dataset.download import download as fetch  # noqa: PLC0415
+        from worker.decode import pixels  # noqa: PLC0415
+    pixels.configure()
+    limits = load_photo_limits()
+    with download_report.progress_bar() as show:
+        summary = fetch(
+            folder,
+            limits,
+            side=side,
+            shard_photos=shard_photos,
+            connections=connections or limits.connections_per_host,
+            attempts=attempts,
+            on_progress=show,
+        )
+    download_report.table(summary, folder)
+    if summary.failed:
+        raise typer.Exit(EXIT_FAILED)
+
+
+@contextmanager
+def _needing_extra() -> Generator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise SetupError(
+            f'{error.name} is missing: install the extra `train` (pip install -e ".[train]")'
+        ) from None
