@@ -1,27 +1,61 @@
 """Related tags: what else products like this one are filed under."""
 
 from collections.abc import Iterable, Sequence
+from typing import Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+Measure = Literal["cosine", "jaccard", "overlap"]
+MEASURES: Final[tuple[Measure, ...]] = get_args(Measure)
 CUTOFF = 0.2
 LIMIT = 10
+#: A tag is in the matrix from this share of the products on (the paper's 0.5 %).
+MINIMUM_SHARE = 0.005
+#: Tags that go together on fewer products are an anecdote.
+MINIMUM_SUPPORT = 5
+#: So many rows are counted at a time, in float64, whatever the size of the table.
+_BLOCK = 1 << 16
 
 
-def cosine_matrix(carries: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Cosine similarity between the columns of a product-by-tag table.
+def similarity_matrix(
+    carries: NDArray[np.float32], measure: Measure = "cosine", minimum_support: int = 1
+) -> NDArray[np.float32]:
+    """Similarity between the columns of a product-by-tag table.
+
+    With A and B the sets of products that carry two tags: `cosine` is |A and B| / sqrt(|A| |B|)
+    (the paper's), `jaccard` is |A and B| / |A or B|, and `overlap` is |A and B| / min(|A|, |B|)
+    (Szymkiewicz-Simpson: 1 as soon as one tag implies the other, as a child does its parent).
 
     Args:
         carries: `[products, tags]`, 1 where the product carries the tag, else 0.
+        measure: see above.
+        minimum_support: a pair on fewer products than this counts as never seen together, a tag
+            on fewer as like nothing: one mislabelled product is no evidence.
 
     Returns:
-        float32 `[tags, tags]` in 0..1; 0 for a tag that no product carries.
+        float32 `[tags, tags]`, symmetric, in 0..1; 0 for a tag that no product carries.
     """
-    table = carries.astype(np.float64)
-    norms = np.sqrt((table * table).sum(axis=0))
-    scale = np.divide(1.0, norms, out=np.zeros_like(norms), where=norms > 0)
-    return np.clip(table.T @ table * np.outer(scale, scale), 0.0, 1.0).astype(np.float32)
+    together = np.zeros((carries.shape[1], carries.shape[1]))
+    for start in range(0, len(carries), _BLOCK):
+        block = carries[start : start + _BLOCK].astype(np.float64)
+        together += block.T @ block
+    own = together.diagonal().copy()
+    together[together < minimum_support] = 0
+    match measure:
+        case "cosine":
+            whole = np.sqrt(np.outer(own, own))
+        case "jaccard":
+            whole = own[:, None] + own[None, :] - together
+        case "overlap":
+            whole = np.minimum(own[:, None], own[None, :])
+    shares = np.divide(together, whole, out=np.zeros_like(together), where=together > 0)
+    return np.clip(shares, 0.0, 1.0).astype(np.float32)
+
+
+def cosine_matrix(carries: NDArray[np.float32]) -> NDArray[np.float32]:
+    """`similarity_matrix` by the paper's measure, without a minimum support."""
+    return similarity_matrix(carries)
 
 
 class RelatedTags:
@@ -37,14 +71,19 @@ class RelatedTags:
         matrix: NDArray[np.float32],
         cutoff: float = CUTOFF,
         limit: int = LIMIT,
+        *,
+        normalised: bool = False,
     ) -> None:
         """Takes a similarity matrix and the names of its rows, which are those of its columns.
 
         Args:
             names: lower-case tags.
             matrix: float32 `[len(names), len(names)]`, symmetric, in 0..1.
-            cutoff: a recommended tag's summed similarity is greater than this.
+            cutoff: a recommended tag's similarity to the given ones is greater than this.
             limit: how many are recommended at most.
+            normalised: divide the sum of similarities by the number of given tags that the matrix
+                knows. The cutoff then means the same for one tag and for ten; the paper's plain
+                sum lets more through the more tags there are.
 
         Raises:
             ValueError: a name comes twice, or names and matrix do not fit each other.
@@ -60,6 +99,7 @@ class RelatedTags:
         self.names = tuple(names)
         self.cutoff = cutoff
         self.limit = limit
+        self.normalised = normalised
         self.matrix = matrix
         self._row = {name.lower(): row for row, name in enumerate(names)}
 
@@ -68,15 +108,15 @@ class RelatedTags:
     ) -> list[tuple[str, float]]:
         """The tags most similar to these, taken together.
 
-        Similarities are summed over the tags that the matrix knows, as in the paper; a sum is
-        therefore no longer bounded by 1, and the cutoff means less the more tags there are.
+        Similarities are summed over the tags that the matrix knows, as in the paper, and divided
+        by their number where `normalised`; a plain sum is not bounded by 1.
 
         Args:
             tags: what the listing has, in any case.
             exclude: further tags that are not to be recommended.
 
         Returns:
-            (tag, summed similarity), highest first, ties by name; never one of `tags` or
+            (tag, mean or summed similarity), highest first, ties by name; never one of `tags` or
             `exclude`.
         """
         given = {tag.strip().lower() for tag in tags}
@@ -84,6 +124,8 @@ class RelatedTags:
         # Sorted, so that the floating-point sum depends on no order but the alphabet's.
         rows = [self._row[tag] for tag in sorted(given) if tag in self._row]
         sums = self.matrix[rows].sum(axis=0, dtype=np.float64)
+        if self.normalised:
+            sums /= max(1, len(rows))
         found = [
             (name, float(total))
             for name, total in zip(self.names, sums, strict=True)

@@ -17,10 +17,25 @@ def hamming_score(predicted: NDArray[np.bool_], truth: NDArray[np.bool_]) -> flo
     Raises:
         ValueError: shapes differ or there is no photo.
     """
+    return float(photo_hamming_scores(predicted, truth).mean())
+
+
+def photo_hamming_scores(
+    predicted: NDArray[np.bool_], truth: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """float64 `[n]`: the Hamming score of each photo, whose mean is `hamming_score`.
+
+    Args:
+        predicted: bool `[n, tags]`, n > 0.
+        truth: bool `[n, tags]`.
+
+    Raises:
+        ValueError: shapes differ or there is no photo.
+    """
     _check(predicted, truth)
     union = (predicted | truth).sum(axis=1)
     both = (predicted & truth).sum(axis=1)
-    return float(np.where(union == 0, 1.0, both / np.maximum(union, 1)).mean())
+    return np.where(union == 0, 1.0, both / np.maximum(union, 1))
 
 
 def exact_match_ratio(predicted: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:

@@ -1,41 +1,85 @@
 """What the category paths of the products say: related tags and parents."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.domain.related import cosine_matrix
+from shared.domain.related import (
+    MINIMUM_SHARE,
+    MINIMUM_SUPPORT,
+    Measure,
+    similarity_matrix,
+)
 from shared.domain.vocabulary import clean_segment, minimum_share, segments_of
 from worker.dataset.labelled import LabelledPhoto
+from worker.model.manifest import RelatedSettings
 
-RELATED_SHARE = 0.005
+#: What a new model recommends by. The mean, because with a sum the paper's cutoff lets everything
+#: through as soon as a listing has a few tags.
+SERVED = RelatedSettings(normalised=True, minimum_support=MINIMUM_SUPPORT)
+
+
+class Filed(Protocol):
+    """Says under what a product is filed; a product may be said several times."""
+
+    @property
+    def product(self) -> str:
+        """Its id."""
+        ...
+
+    @property
+    def tags(self) -> Sequence[str]:
+        """Its labels."""
+        ...
+
+    @property
+    def paths(self) -> Sequence[Sequence[str]]:
+        """Its category paths, root first."""
+        ...
 
 
 def related_of(
-    photos: Iterable[LabelledPhoto], share: float = RELATED_SHARE
+    photos: Iterable[Filed],
+    share: float = MINIMUM_SHARE,
+    measure: Measure = "cosine",
+    minimum_support: int = 1,
 ) -> tuple[list[str], NDArray[np.float32]]:
     """Similarities between the tags and path segments of distinct products.
 
     Args:
         photos: the training photos; their products' labelled tags and path segments are joined.
         share: a tag is kept from this share of the products on (the paper's 0.5 %).
+        measure: see `similarity_matrix`.
+        minimum_support: products that a tag, and a pair of tags, must at least be seen on.
 
     Returns:
         Names, sorted, and float32 `[names, names]`.
     """
+    tags_of = tags_by_product(photos)
+    names = minimum_share(tags_of, share)
+    return names, similarity_matrix(table_of(tags_of.values(), names), measure, minimum_support)
+
+
+def tags_by_product(photos: Iterable[Filed]) -> dict[str, set[str]]:
+    """Product -> its labelled tags and cleaned path segments, of all its photos together."""
     tags_of: dict[str, set[str]] = {}
     for photo in photos:
         tags_of.setdefault(photo.product, set()).update(
             map(clean_segment, photo.tags), segments_of(photo.paths)
         )
-    names = minimum_share(tags_of, share)
+    return tags_of
+
+
+def table_of(rows: Collection[Iterable[str]], names: Sequence[str]) -> NDArray[np.float32]:
+    """float32 `[rows, names]`, 1 where the row has the name; other names are passed over."""
     column = {name: index for index, name in enumerate(names)}
-    carries = np.zeros((len(tags_of), len(names)), np.float32)
-    for row, tags in enumerate(tags_of.values()):
+    carries = np.zeros((len(rows), len(names)), np.float32)
+    for row, tags in enumerate(rows):
         carries[row, [column[tag] for tag in tags if tag in column]] = 1
-    return names, cosine_matrix(carries)
+    return carries
 
 
 def parents_of(photos: Iterable[LabelledPhoto], tags: Sequence[str]) -> dict[str, str]:

@@ -3,13 +3,19 @@
 import numpy as np
 import pytest
 
-from shared.domain.scores import exact_match_ratio, fuse, hamming_score
+from shared.domain.scores import exact_match_ratio, fuse, hamming_score, photo_hamming_scores
 
 
 def test_hamming_score_is_the_mean_of_intersection_over_union() -> None:
     truth = np.array([[1, 1, 0], [1, 0, 0], [0, 0, 0]], bool)
     predicted = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 0]], bool)
     assert hamming_score(predicted, truth) == pytest.approx((1 / 2 + 0 + 1) / 3)
+
+
+def test_each_photo_has_its_own_share_in_the_hamming_score() -> None:
+    truth = np.array([[1, 1, 0], [1, 0, 0], [0, 0, 0]], bool)
+    predicted = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 0]], bool)
+    assert photo_hamming_scores(predicted, truth).tolist() == [0.5, 0, 1]
 
 
 def test_no_tags_predicted_for_a_photo_without_tags_is_right() -> None:

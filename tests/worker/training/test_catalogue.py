@@ -59,3 +59,17 @@ def test_a_path_counts_once_a_product() -> None:
         _photo("3", [], ["B", "C"]),
     ]
     assert parents_of(photos, ["a", "b", "c"]) == {"c": "b"}
+
+
+def test_a_pair_on_fewer_products_than_the_support_is_no_pair() -> None:
+    photos = [_photo("1", [], ["Cables", "Hubs"]), _photo("2", [], ["Cables", "Hubs"])]
+    _, seen = related_of(photos, minimum_support=2)
+    _, unseen = related_of(photos, minimum_support=3)
+    assert seen.tolist() == [[1, 1], [1, 1]]
+    assert not unseen.any()
+
+
+def test_another_measure_may_be_taken() -> None:
+    photos = [_photo("1", [], ["Cables", "Hubs"]), _photo("2", [], ["Cables"])]
+    _, overlap = related_of(photos, measure="overlap")
+    assert overlap.tolist() == [[1, 1], [1, 1]]
