@@ -12,6 +12,11 @@ from shared import cli as shared_commands
 from shared.db.session import in_words
 from shared.errors import TaggerError
 from worker import cli as worker_commands
+from worker.dataset.cli import app as dataset_commands
+from worker.judging import cli as judging_commands
+from worker.judging import related_cli as related_commands
+from worker.model import cli as model_commands
+from worker.model import rethreshold_cli as rethreshold_commands
 
 app = typer.Typer(
     help="Listing photos in, tags for search out.",
@@ -24,7 +29,12 @@ app.command()(producer_commands.produce)
 app.command()(producer_commands.relay)
 app.command()(worker_commands.worker)
 app.command()(worker_commands.train)
+app.command()(judging_commands.evaluate)
+app.command()(related_commands.related)
+app.command()(rethreshold_commands.rethreshold)
 app.command()(shared_commands.feed)
+app.add_typer(dataset_commands, name="dataset")
+app.add_typer(model_commands.app, name="model")
 app.add_typer(dev_commands, name="dev")
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, text
 from producer.events import EventType, Limits, ListingEvent, newest, parse
 from producer.lines import Line
 from shared.db import listings, photos
-from shared.db.models import Decisions
+from shared.db.decisions import Decisions
 from shared.db.retry import retrying
 from shared.domain.photo import Lane
 from shared.errors import EventError

@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from shared.db import listings, photos, training_runs
-from shared.db.models import Decisions
+from shared.db.decisions import Decisions
 from shared.db.retry import transient
 from shared.db.session import in_words
 from shared.domain.photo import TRAINING_QUEUE, Lane

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, text
 from producer.intake import Counts, Intake
 from producer.lines import Line
 from shared.db import listings, models, photos
+from shared.db.decisions import Decisions
 from shared.db.photos import Claim, Settled
 from shared.domain.decision import Decision
 from shared.domain.photo import Lane, Status
@@ -112,7 +113,7 @@ def settle(engine: Engine, *settled: Settled) -> set[int]:
         ids = sorted(set(owners))
         listings.lock(connection, ids)
         written = photos.settle(connection, settled)
-        listings.publish(connection, {row.listing_id for row in written}, models.Decisions())
+        listings.publish(connection, {row.listing_id for row in written}, Decisions())
     return {row.id for row in written}
 
 

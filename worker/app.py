@@ -1,18 +1,20 @@
-"""Composition root of a tagging worker: settings, database, model, Celery application."""
+"""Composition root of a tagging worker: settings, database, models, Celery application."""
 
 import structlog
 from celery import Celery
+from sqlalchemy import Engine
 
 from shared import logs
 from shared.db import models
 from shared.db.session import make_engine
+from shared.errors import ArtifactError
 from shared.queue import make_app
-from shared.settings import Settings
+from shared.settings import DEFAULT_MODEL, Settings
 from worker.decode import pixels
-from worker.model import artifact
-from worker.model.registry import decision_of, register
-from worker.model.tagger import Tagger
-from worker.pipeline import Pipeline, ServedModel
+from worker.model.registry import register
+from worker.model.store import Kept, ModelStore
+from worker.pipeline import Pipeline
+from worker.served import Lineup, ServedModel, serve
 from worker.tasks import add_tagging
 
 log = structlog.get_logger()
@@ -22,29 +24,64 @@ def tagging_app(settings: Settings, *, threads: int) -> Celery:
     """The application of one worker process, with its model loaded.
 
     Raises:
-        ArtifactError: the model in `settings.model_dir` is refused.
+        ArtifactError: the model in `settings.model_dir` is refused, or the one that ships.
         SQLAlchemyError: Postgres cannot be reached.
     """
     pixels.configure()
-    loaded = artifact.load(settings.model_dir)
-    decision = decision_of(loaded)
-    size = loaded.manifest.input
-    with logs.native_output():
-        tagger = Tagger(loaded)
-    # A thread holds one connection at a time.
-    engine = make_engine(settings, role="worker", connections=threads)
-    with engine.begin() as connection:
-        model_id = register(connection, loaded, champion=True)
-        tag_ids = models.tag_ids(connection, decision.vocabulary)
-    served = ServedModel(
-        tagger=tagger,
-        decision=decision,
-        model_id=model_id,
-        tag_ids=tag_ids,
-        input_height=size.height,
-        input_width=size.width,
-    )
-    log.info("model.loaded", version=loaded.version, tags=len(decision.vocabulary))
+    # A thread holds one connection at a time, and one more looks for other models.
+    engine = make_engine(settings, role="worker", connections=threads + 1)
+    store = ModelStore(settings)
+    pinned = settings.model_dir is not None
+    model = _first(engine, store, settings)
+    lineup = Lineup(engine, store, model, pinned=pinned)
+    log.info("model.loaded", version=model.version, tags=len(model.tag_ids), pinned=pinned)
+    lineup.look()
+    lineup.watch(settings.model_poll_s)
     app = make_app(settings)
-    add_tagging(app, Pipeline(engine, served, settings).tag)
+    add_tagging(app, Pipeline(engine, lineup, settings).tag)
     return app
+
+
+def _first(engine: Engine, store: ModelStore, settings: Settings) -> ServedModel:
+    """What serves from the start: the pinned model, else the champion, else what ships.
+
+    Where no model is champion yet, the pinned one or the one that ships becomes it.
+    """
+    kept = _keep(store, settings)
+    with engine.begin() as connection:
+        own_id = register(connection, kept.artifact, champion=True, kept=kept)
+        champion, _ = models.in_service(connection)
+        own = models.by_id(connection, own_id)
+    with engine.connect() as connection:
+        if settings.model_dir is None and champion is not None and champion.id != own_id:
+            if own.status == "candidate":
+                log.info(
+                    "model.candidate",
+                    version=own.version,
+                    champion=champion.version,
+                    hint=f"this release ships it; `tagger model promote {own.version}`",
+                )
+            try:
+                artifact = store.open_registered(champion)
+                with logs.native_output():
+                    return serve(connection, champion.id, artifact)
+            except ArtifactError as error:
+                log.error(  # noqa: TRY400  # its words say it all
+                    "model.refused",
+                    version=champion.version,
+                    reason=str(error),
+                    still_serving=own.version,
+                )
+        with logs.native_output():
+            return serve(connection, own_id, kept.artifact)
+
+
+def _keep(store: ModelStore, settings: Settings) -> Kept:
+    folder = settings.model_dir or DEFAULT_MODEL
+    own = store.in_place(folder)
+    try:
+        return store.keep(folder)
+    except ArtifactError as error:
+        # The release after this one ships another model, and would not find this one again.
+        log.warning("model.not_stored", reason=str(error), hint="set TAGGER_MODEL_STORE")
+        return own

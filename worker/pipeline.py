@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import structlog
@@ -14,33 +15,21 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from shared.db import listings, photos
-from shared.db.models import Decisions
+from shared.db.decisions import Decisions
 from shared.db.photos import Claim, Settled
 from shared.db.retry import retrying, transient
-from shared.domain.decision import Decision
 from shared.domain.photo import Lane, Status
 from shared.domain.retry import RetryPolicy
 from shared.errors import DecodeError, ModelError, PhotoError, TooSlow, Unexpected
 from shared.settings import Settings
 from shared.watchdog import Watchdog
+from worker import shadow
 from worker.decode import pixels, sniff
 from worker.fetch.download import Download, Downloader
-from worker.model.tagger import Tagger
 from worker.quarantine import Quarantine
+from worker.served import Lineup, ServedModel, Serving
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True)
-class ServedModel:
-    """The model of this process, and its rows."""
-
-    tagger: Tagger
-    decision: Decision
-    model_id: int
-    tag_ids: dict[str, int]
-    input_height: int
-    input_width: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +37,7 @@ class Seen:
     """A photo that was decoded: pixels uint8 [height, width, 3], and facts of its file."""
 
     pixels: NDArray[np.uint8]
+    shadow_pixels: NDArray[np.uint8] | None  #: as a shadow model takes them, if it is to
     content_sha256: str
     content_bytes: int
     width: int
@@ -57,9 +47,9 @@ class Seen:
 class Pipeline:
     """Tags batches of photos; one per process, used by several threads."""
 
-    def __init__(self, engine: Engine, model: ServedModel, settings: Settings) -> None:
+    def __init__(self, engine: Engine, lineup: Lineup, settings: Settings) -> None:
         self._engine = engine
-        self._model = model
+        self._lineup = lineup
         self._settings = settings
         self._decisions = Decisions()
         self._retry = RetryPolicy(
@@ -83,41 +73,54 @@ class Pipeline:
 
     def _tag(self, ids: Sequence[int], *, suspect: bool) -> None:
         started = time.monotonic()
+        # One look: a model that is promoted meanwhile gets the batches after this one.
+        serving = self._lineup.now
         with self._engine.begin() as connection:
             claims = photos.claim(
                 connection, ids, alone=suspect, lease_s=self._settings.working_lease_s
             )
         if not claims:
             return
+        seen: dict[int, Seen | PhotoError] = {}
         try:
-            settled = self._look(claims, suspect=suspect)
+            seen = self._see(claims, serving, suspect=suspect)
+            scores = self._score(seen, serving.model)
+            settled = [
+                self._settle(claim, scores[claim.id], seen[claim.id], serving.model)
+                for claim in claims
+            ]
         except Exception as error:  # a batch that fails as a whole is tried photo by photo
             log.exception("batch.unexpected", photos=len(claims))
             settled = self._all_unexpected(claims, error)
         try:
-            self._store(claims, settled)
+            self._store(claims, settled, serving.model)
         except DBAPIError as error:
             if transient(error):
                 raise
             log.exception("batch.not_storable", photos=len(claims))
             settled = self._all_unexpected(claims, error)
-            self._store(claims, settled)
+            self._store(claims, settled, serving.model)
         log.info(
             "batch.done",
             lane=claims[0].lane,
             photos=len(claims),
             tagged=sum(photo.status == Status.TAGGED for photo in settled),
             errors=dict(Counter(photo.error_code for photo in settled if photo.error_code)),
+            model=serving.model.version,
             seconds=round(time.monotonic() - started, 3),
         )
+        if serving.shadow is not None:
+            shadowed = {
+                id_: photo.shadow_pixels
+                for id_, photo in seen.items()
+                if isinstance(photo, Seen) and photo.shadow_pixels is not None
+            }
+            if shadowed:
+                shadow.score(self._engine, serving.shadow, shadowed)
 
-    def _look(self, claims: Sequence[Claim], *, suspect: bool) -> list[Settled]:
-        """What is to be written for each photo."""
-        seen = self._see(claims, suspect=suspect)
-        scores = self._score(seen)
-        return [self._settle(claim, scores[claim.id], seen[claim.id]) for claim in claims]
-
-    def _see(self, claims: Sequence[Claim], *, suspect: bool) -> dict[int, Seen | PhotoError]:
+    def _see(
+        self, claims: Sequence[Claim], serving: Serving, *, suspect: bool
+    ) -> dict[int, Seen | PhotoError]:
         """Fetches and decodes; a photo's own failure stands in its place."""
         # A suspect keeps all others waiting: it gets the slow lane's time only at its last try.
         last = claims[0].attempt >= self._settings.max_attempts
@@ -126,21 +129,19 @@ class Pipeline:
             self._settings.slow_fetch_deadline_s if patient else self._settings.fetch_deadline_s
         )
         seen = self._downloader().fetch(
-            [claim.url for claim in claims], deadline_s=deadline_s, take=self._decode
+            [claim.url for claim in claims],
+            deadline_s=deadline_s,
+            take=partial(self._decode, claims, serving),
         )
         return {claim.id: photo for claim, photo in zip(claims, seen, strict=True)}
 
-    def _decode(self, download: Download) -> Seen | PhotoError:
+    def _decode(
+        self, claims: Sequence[Claim], serving: Serving, download: Download
+    ) -> Seen | PhotoError:
         body = download.body
         try:
             header = sniff.sniff(body)
-            decoded = pixels.to_pixels(
-                body,
-                width=self._model.input_width,
-                height=self._model.input_height,
-                max_photo_pixels=self._settings.max_photo_pixels,
-                min_photo_elements=self._settings.min_photo_elements,
-            )
+            decoded = self._pixels(body, serving.model)
         except DecodeError as error:
             # Its traceback would keep the body alive until the batch ends.
             return error.with_traceback(None)
@@ -148,11 +149,39 @@ class Pipeline:
             log.exception("photo.unexpected")
             return Unexpected(type(error).__name__)
         return Seen(
-            decoded, hashlib.sha256(body).hexdigest(), len(body), header.width, header.height
+            pixels=decoded,
+            shadow_pixels=self._shadow_pixels(claims[download.place].id, serving, body),
+            content_sha256=hashlib.sha256(body).hexdigest(),
+            content_bytes=len(body),
+            width=header.width,
+            height=header.height,
         )
 
+    def _shadow_pixels(
+        self, photo_id: int, serving: Serving, body: bytes
+    ) -> NDArray[np.uint8] | None:
+        cast = serving.shadow
+        if cast is None or not shadow.in_share(photo_id, cast.share):
+            return None
+        try:
+            return self._pixels(body, cast.model)
+        except Exception:  # the photo has its pixels for the model that counts
+            log.exception("shadow.no_pixels", version=cast.model.version)
+            return None
+
+    def _pixels(self, body: bytes, model: ServedModel) -> NDArray[np.uint8]:
+        return pixels.to_pixels(
+            body,
+            width=model.input_width,
+            height=model.input_height,
+            max_photo_pixels=self._settings.max_photo_pixels,
+            min_photo_elements=self._settings.min_photo_elements,
+            preprocessing=model.preprocessing,
+        )
+
+    @staticmethod
     def _score(
-        self, seen: dict[int, Seen | PhotoError]
+        seen: dict[int, Seen | PhotoError], model: ServedModel
     ) -> dict[int, NDArray[np.float32] | PhotoError]:
         """Scores [tags] of each decoded photo, in one call for all of them."""
         scores: dict[int, NDArray[np.float32] | PhotoError] = {
@@ -160,14 +189,18 @@ class Pipeline:
         }
         decoded = {id_: photo for id_, photo in seen.items() if isinstance(photo, Seen)}
         if decoded:
-            rows = self._model.tagger.scores(np.stack([p.pixels for p in decoded.values()]))
+            rows = model.tagger.scores(np.stack([p.pixels for p in decoded.values()]))
             for id_, row in zip(decoded, rows, strict=True):
                 usable = bool(np.isfinite(row).all())
                 scores[id_] = row if usable else ModelError("the scores are not numbers")
         return scores
 
     def _settle(
-        self, claim: Claim, scores: NDArray[np.float32] | PhotoError, seen: Seen | PhotoError
+        self,
+        claim: Claim,
+        scores: NDArray[np.float32] | PhotoError,
+        seen: Seen | PhotoError,
+        model: ServedModel,
     ) -> Settled:
         if isinstance(scores, PhotoError):
             return self._settle_error(claim, scores)
@@ -183,7 +216,7 @@ class Pipeline:
             width=seen.width,
             height=seen.height,
             scores=scores.tolist(),
-            model_id=self._model.model_id,
+            model_id=model.model_id,
         )
 
     def _settle_error(self, claim: Claim, error: PhotoError) -> Settled:
@@ -206,31 +239,39 @@ class Pipeline:
         failure = Unexpected(type(error).__name__)
         return [replace(self._settle_error(claim, failure), alone=True) for claim in claims]
 
-    def _store(self, claims: Sequence[Claim], settled: Sequence[Settled]) -> None:
+    def _store(
+        self, claims: Sequence[Claim], settled: Sequence[Settled], model: ServedModel
+    ) -> None:
         """One transaction; tried again while the lease lasts if Postgres is away."""
         retrying(
-            lambda: self._store_once(claims, settled), for_s=self._settings.working_lease_s / 2
+            lambda: self._store_once(claims, settled, model),
+            for_s=self._settings.working_lease_s / 2,
         )
 
-    def _store_once(self, claims: Sequence[Claim], settled: Sequence[Settled]) -> None:
-        tags = {
-            photo.id: self._model.decision.tags(np.asarray(photo.scores, np.float32))
-            for photo in settled
-            if photo.scores is not None
-        }
+    def _store_once(
+        self, claims: Sequence[Claim], settled: Sequence[Settled], model: ServedModel
+    ) -> None:
         with self._engine.begin() as connection:
             listings.lock(connection, {claim.listing_id for claim in claims})
-            written = photos.settle(connection, settled)
+            # The decision of this moment, and not of the batch's start: a new one finds every
+            # photo that an older one decided.
+            active = self._decisions.active(connection, [model.model_id])[model.model_id]
+            tags = {
+                photo.id: active.decision.tags(np.asarray(photo.scores, np.float32))
+                for photo in settled
+                if photo.scores is not None
+            }
+            written = photos.settle(connection, settled, decision_id=active.id)
             tagged = [row.id for row in written if row.status == Status.TAGGED]
             photos.replace_tags(
                 connection,
                 tagged,
                 [
-                    (id_, self._model.tag_ids[tag], score, rank)
+                    (id_, model.tag_ids[tag], score, rank)
                     for id_ in tagged
                     for rank, (tag, score) in enumerate(tags[id_], start=1)
                 ],
-                model_id=self._model.model_id,
+                model_id=model.model_id,
             )
             if any(row.status == Status.PENDING for row in written):
                 photos.wake_relay(connection)

@@ -1,14 +1,15 @@
 """A listing's own tags: fused over its photos, and published to the search feed."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
 from shared.db import search_feed
-from shared.db.models import Decisions, tag_ids
+from shared.db.decisions import ActiveDecision, Decisions
+from shared.db.models import tag_ids
 from shared.domain.decision import Scored
 from shared.domain.photo import Status
 
@@ -30,9 +31,53 @@ def publish(connection: Connection, listing_ids: Collection[int], decisions: Dec
     Call it last in a transaction that holds these listings locked: it takes the feed's
     counter, and everyone else who publishes waits for it.
     """
+    _write(connection, _drafts(connection, listing_ids, decisions))
+
+
+def publish_changed(
+    connection: Connection, listing_ids: Collection[int], decisions: Decisions
+) -> int:
+    """Publishes those of the listings whose document would not be what it was.
+
+    Returns:
+        How many these are.
+    """
+    changed = _changed(connection, _drafts(connection, listing_ids, decisions))
+    _write(connection, changed)
+    return len(changed)
+
+
+def count_changed(
+    connection: Connection, listing_ids: Collection[int], decisions: Decisions
+) -> int:
+    """How many listings `publish_changed` would publish."""
+    return len(_changed(connection, _drafts(connection, listing_ids, decisions)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    model_id: int | None
+    model_version: str | None
+    tags: list[Scored]
+    related: list[Scored]
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """What would be published for a listing; a tombstone has no document."""
+
+    external_id: str
+    doc_version: int
+    decided: _Decided
+    document: dict[str, Any] | None
+
+
+def _drafts(
+    connection: Connection, listing_ids: Collection[int], decisions: Decisions
+) -> dict[int, _Draft]:
     ids = sorted(set(listing_ids))
     if not ids:
-        return
+        return {}
     photos: defaultdict[int, list[Row[Any]]] = defaultdict(list)
     for photo in connection.execute(
         text("""
@@ -44,55 +89,70 @@ def publish(connection: Connection, listing_ids: Collection[int], decisions: Dec
         photos[photo.listing_id].append(photo)
     listings = connection.execute(
         text("""
-            SELECT id, external_id, title, seller_tags, occurred_at, deleted_at FROM listing
-            WHERE id = ANY(:ids) ORDER BY id
+            SELECT id, external_id, title, seller_tags, occurred_at, deleted_at, doc_version
+            FROM listing WHERE id = ANY(:ids) ORDER BY id
         """),
         {"ids": ids},
     ).all()
-    decided = {
-        listing.id: _decide(connection, listing, photos[listing.id], decisions)
-        for listing in listings
+    models = {p.model_id for its in photos.values() for p in its if p.status == Status.TAGGED}
+    active = decisions.active(connection, models)
+    drafts: dict[int, _Draft] = {}
+    for listing in listings:
+        its = photos[listing.id]
+        decided = _decide(listing, its, active)
+        document = None if listing.deleted_at else _document(listing, decided, its)
+        drafts[listing.id] = _Draft(listing.external_id, listing.doc_version, decided, document)
+    return drafts
+
+
+def _changed(connection: Connection, drafts: Mapping[int, _Draft]) -> dict[int, _Draft]:
+    """Those that differ from what the feed says last."""
+    published = {
+        row.listing_id: row.document
+        for row in connection.execute(
+            text("""
+                SELECT listing_id, document FROM search_feed
+                WHERE (listing_id, doc_version) IN (SELECT * FROM unnest(
+                    CAST(:listings AS text[]), CAST(:versions AS bigint[])))
+            """),
+            {
+                "listings": [draft.external_id for draft in drafts.values()],
+                "versions": [draft.doc_version for draft in drafts.values()],
+            },
+        )
     }
+    return {
+        id_: draft
+        for id_, draft in drafts.items()
+        if draft.external_id not in published or draft.document != published[draft.external_id]
+    }
+
+
+def _write(connection: Connection, drafts: Mapping[int, _Draft]) -> None:
+    if not drafts:
+        return
+    decided = {id_: draft.decided for id_, draft in drafts.items()}
     _replace(connection, "listing_tag", {id_: (d.model_id, d.tags) for id_, d in decided.items()})
     _replace(
         connection, "related_tag", {id_: (d.model_id, d.related) for id_, d in decided.items()}
     )
-    search_feed.append(
-        connection,
-        {
-            listing.id: None
-            if listing.deleted_at
-            else _document(listing, decided[listing.id], photos[listing.id])
-            for listing in listings
-        },
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Decided:
-    model_id: int | None
-    model_version: str | None
-    tags: list[Scored]
-    related: list[Scored]
+    search_feed.append(connection, {id_: draft.document for id_, draft in drafts.items()})
 
 
 def _decide(
-    connection: Connection, listing: Row[Any], photos: Sequence[Row[Any]], decisions: Decisions
+    listing: Row[Any], photos: Sequence[Row[Any]], active: Mapping[int, ActiveDecision]
 ) -> _Decided:
     tagged = [photo for photo in photos if photo.status == Status.TAGGED]
     if not tagged or listing.deleted_at:
         return _Decided(None, None, [], [])
     # The model that is in service: after a step back to an older one, that is the older one.
     newest = max(tagged, key=lambda photo: (photo.finished_at, photo.model_id)).model_id
-    version, decision = decisions.get(connection, newest)
+    decision = active[newest].decision
     tags = decision.fused_tags(
-        [
-            (decisions.get(connection, photo.model_id)[1].vocabulary, photo.scores)
-            for photo in tagged
-        ]
+        [(active[photo.model_id].decision.vocabulary, photo.scores) for photo in tagged]
     )
     related = decision.related_tags([tag for tag, _ in tags], listing.seller_tags)
-    return _Decided(newest, version, tags, related)
+    return _Decided(newest, active[newest].model_version, tags, related)
 
 
 def _document(listing: Row[Any], decided: _Decided, photos: Iterable[Row[Any]]) -> dict[str, Any]:

@@ -4,10 +4,16 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
+from shared.db import decisions
 from shared.domain.decision import Decision
-from shared.errors import ArtifactError
+from shared.errors import ArtifactError, DecisionError, ModelUnknown
+
+_COLUMNS = """
+    id, version, status, recipe, metrics, dataset_sha256, location, manifest_sha256,
+    shadow_share, created_at
+"""
 
 
 def register(
@@ -19,9 +25,13 @@ def register(
     metrics: Mapping[str, Any],
     dataset_sha256: str,
     parents: Mapping[str, str],
-    champion: bool = False,
+    location: str | None = None,
+    manifest_sha256: str | None = None,
 ) -> int:
-    """Makes sure that a model version and its words have their rows.
+    """Makes sure that a model version, its decision and its words have their rows.
+
+    Registering never changes what serves. A version that is known with other thresholds or
+    related tags gets them as a further decision, which is not in force.
 
     Args:
         connection: a transaction.
@@ -31,24 +41,28 @@ def register(
         metrics: how good it was on its test set.
         dataset_sha256: what it was trained on.
         parents: tag -> the tag above it.
-        champion: whether it is the one that serves from now on.
+        location: folder or URL of its artifact; kept only where none is known, see `relocate`.
+        manifest_sha256: of the artifact that lies there.
 
     Returns:
         The model's row id.
 
     Raises:
-        ArtifactError: the version is known with another decision. Stored tags would not say
-            which of the two made them.
+        ArtifactError: the version is known with another vocabulary.
     """
     # The words first: workers that start together then meet here, in the same order.
     name_tags(connection, {*decision.vocabulary, *decision.related.names}, parents)
-    row = connection.execute(
+    model_id = connection.execute(
         text("""
-            INSERT INTO model (version, status, recipe, metrics, dataset_sha256, decision)
+            INSERT INTO model (version, status, recipe, metrics, dataset_sha256, decision,
+                location, manifest_sha256)
             VALUES (:version, 'candidate', CAST(:recipe AS jsonb), CAST(:metrics AS jsonb),
-                :dataset_sha256, CAST(:decision AS jsonb))
-            ON CONFLICT (version) DO UPDATE SET version = excluded.version
-            RETURNING id, decision
+                :dataset_sha256, CAST(:decision AS jsonb), :location, :manifest_sha256)
+            ON CONFLICT (version) DO UPDATE SET
+                location = coalesce(model.location, excluded.location),
+                manifest_sha256 = CASE WHEN model.location IS NULL
+                    THEN excluded.manifest_sha256 ELSE model.manifest_sha256 END
+            RETURNING id
         """),
         {
             "version": version,
@@ -56,19 +70,73 @@ def register(
             "metrics": json.dumps(dict(metrics)),
             "dataset_sha256": dataset_sha256,
             "decision": json.dumps(decision.to_json()),
+            "location": location,
+            "manifest_sha256": manifest_sha256,
         },
+    ).scalar_one()
+    try:
+        decisions.add(connection, model_id, decision, reason="its artifact, registered again")
+    except DecisionError as error:
+        raise ArtifactError(f"{version} is known with other tags: {error.detail}") from None
+    return model_id
+
+
+def relocate(connection: Connection, model_id: int, *, location: str, manifest_sha256: str) -> None:
+    """Says where a model's artifact lies from now on."""
+    connection.execute(
+        text("""
+            UPDATE model SET location = :location, manifest_sha256 = :manifest_sha256
+            WHERE id = :id
+        """),
+        {"id": model_id, "location": location, "manifest_sha256": manifest_sha256},
+    )
+
+
+def find(connection: Connection, version: str) -> Row[Any]:
+    """The row of a model version.
+
+    Raises:
+        ModelUnknown: there is none.
+    """
+    row = connection.execute(
+        text(f"SELECT {_COLUMNS} FROM model WHERE version = :version"),  # noqa: S608  # our own
+        {"version": version},
+    ).one_or_none()
+    if row is None:
+        raise ModelUnknown(version)
+    return row
+
+
+def by_id(connection: Connection, model_id: int) -> Row[Any]:
+    """The row of a model that exists."""
+    return connection.execute(
+        text(f"SELECT {_COLUMNS} FROM model WHERE id = :id"),  # noqa: S608  # our own
+        {"id": model_id},
     ).one()
-    if row.decision != decision.to_json():
-        raise ArtifactError(f"{version} is known with other thresholds or related tags")
-    if champion:
-        connection.execute(
-            text("""
-                UPDATE model SET status = CASE WHEN id = :id THEN 'champion' ELSE 'retired' END
-                WHERE status = 'champion' AND id <> :id OR status <> 'champion' AND id = :id
-            """),
-            {"id": row.id},
-        )
-    return row.id
+
+
+def in_service(connection: Connection) -> tuple[Row[Any] | None, Row[Any] | None]:
+    """The champion and the shadow, where there is one."""
+    rows = connection.execute(
+        text(f"""
+            SELECT {_COLUMNS} FROM model
+            WHERE status = 'champion' OR shadow_share IS NOT NULL ORDER BY id
+        """)  # noqa: S608  # our own
+    ).all()
+    champions = [row for row in rows if row.status == "champion"]
+    shadows = [row for row in rows if row.status != "champion"]
+    return (champions or [None])[0], (shadows or [None])[0]
+
+
+def cast_shadow(connection: Connection, model_id: int | None, share: float | None) -> None:
+    """Lets one model score a share of live photos beside the champion; None ends it."""
+    connection.execute(
+        text("""
+            UPDATE model SET shadow_share = CASE WHEN id = :id THEN CAST(:share AS real) END
+            WHERE shadow_share IS NOT NULL OR id = :id
+        """),
+        {"id": model_id, "share": share},
+    )
 
 
 def name_tags(connection: Connection, names: Iterable[str], parents: Mapping[str, str]) -> None:
@@ -99,19 +167,3 @@ def tag_ids(connection: Connection, names: Iterable[str]) -> dict[str, int]:
         text("SELECT name, id FROM tag WHERE name = ANY(:names)"), {"names": sorted(set(names))}
     )
     return {row.name: row.id for row in rows}
-
-
-class Decisions:
-    """The decisions of model versions, read once each: a version never changes."""
-
-    def __init__(self) -> None:
-        self._known: dict[int, tuple[str, Decision]] = {}
-
-    def get(self, connection: Connection, model_id: int) -> tuple[str, Decision]:
-        """The version name and the decision of a model."""
-        if model_id not in self._known:
-            row = connection.execute(
-                text("SELECT version, decision FROM model WHERE id = :id"), {"id": model_id}
-            ).one()
-            self._known[model_id] = (row.version, Decision.from_json(row.decision))
-        return self._known[model_id]

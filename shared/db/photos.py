@@ -132,10 +132,13 @@ def claim(
     ]
 
 
-def settle(connection: Connection, settled: Sequence[Settled]) -> list[Row[Any]]:
+def settle(
+    connection: Connection, settled: Sequence[Settled], *, decision_id: int | None = None
+) -> list[Row[Any]]:
     """Writes what became of claimed photos, where the claim still holds.
 
-    Lock their listings first (`listings.lock`). A photo whose token has
+    Lock their listings first (`listings.lock`). `decision_id` says which decision makes their
+    tags. A photo whose token has
     changed (its lease ran out and another worker has it) or that was deleted is left alone.
 
     Returns:
@@ -153,6 +156,7 @@ def settle(connection: Connection, settled: Sequence[Settled]) -> list[Row[Any]]
                 content_sha256 = decode(new.content_sha256, 'hex'),
                 content_bytes = new.content_bytes, width = new.width, height = new.height,
                 scores = new.scores, model_id = new.model_id,
+                decision_id = CASE WHEN new.status = 'tagged' THEN CAST(:decision_id AS int) END,
                 finished_at = CASE WHEN new.status IN ('tagged', 'failed') THEN now() END
             FROM jsonb_to_recordset(CAST(:settled AS jsonb)) AS new(
                 id bigint, token bigint, status text, lane text, attempt smallint,
@@ -162,7 +166,10 @@ def settle(connection: Connection, settled: Sequence[Settled]) -> list[Row[Any]]
             WHERE photo.id = new.id AND photo.token = new.token AND photo.status = 'working'
             RETURNING photo.id, photo.listing_id, photo.status
         """),
-            {"settled": json.dumps([asdict(photo) for photo in settled])},
+            {
+                "settled": json.dumps([asdict(photo) for photo in settled]),
+                "decision_id": decision_id,
+            },
         )
     )
 

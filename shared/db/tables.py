@@ -96,6 +96,49 @@ class Model(Table):
         comment="vocabulary, thresholds and related-tag matrix: from scores to tags"
     )
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    location: Mapped[str | None] = mapped_column(comment="folder or URL of its artifact")
+    manifest_sha256: Mapped[str | None] = mapped_column(comment="of the artifact registered")
+    shadow_share: Mapped[float | None] = mapped_column(
+        comment="share of live photos it scores beside the champion"
+    )
+
+
+class ModelDecision(Table):
+    """A version of a model's decision; the one in the model's own row is number 1."""
+
+    __tablename__ = "decision"
+    __table_args__ = (
+        UniqueConstraint("model_id", "number"),
+        Index("ix_decision_active", "model_id", unique=True, postgresql_where=text("active")),
+    )
+
+    id: Mapped[int] = mapped_column(Integer(), Identity(always=True), primary_key=True)
+    model_id: Mapped[int] = mapped_column(Integer(), ForeignKey("model.id"))
+    number: Mapped[int] = mapped_column(Integer(), comment="1, 2, 3, ... of its model")
+    content: Mapped[dict[str, Any]] = mapped_column(
+        comment="vocabulary, thresholds and related-tag matrix: from scores to tags"
+    )
+    reason: Mapped[str] = mapped_column(comment="where it came from, in words")
+    active: Mapped[bool] = mapped_column(
+        server_default=text("false"), comment="the model's scores become tags by this one"
+    )
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Promotion(Table):
+    """A model became the champion."""
+
+    __tablename__ = "promotion"
+    __table_args__ = (_one_of("kind", ["first", "gate", "forced", "rollback"]),)
+
+    id: Mapped[int] = mapped_column(Integer(), Identity(always=True), primary_key=True)
+    model_id: Mapped[int] = mapped_column(Integer(), ForeignKey("model.id"))
+    previous_id: Mapped[int | None] = mapped_column(
+        Integer(), ForeignKey("model.id"), comment="the champion before it"
+    )
+    kind: Mapped[str] = mapped_column(comment="what allowed it")
+    gate: Mapped[dict[str, Any]] = mapped_column(comment="the numbers it was decided by")
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class Tag(Table):
@@ -158,6 +201,25 @@ class Photo(Table):
     model_id: Mapped[int | None] = mapped_column(Integer(), ForeignKey("model.id"))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     finished_at: Mapped[datetime | None]
+    # No foreign key: checking one would hold a large table locked while it is made.
+    decision_id: Mapped[int | None] = mapped_column(
+        Integer(), comment="the decision that made its tags out of its scores"
+    )
+
+
+class ShadowScore(Table):
+    """What a shadow model saw on a photo. It never becomes a tag."""
+
+    __tablename__ = "shadow_score"
+
+    photo_id: Mapped[int] = mapped_column(
+        ForeignKey("photo.id", ondelete="CASCADE"), primary_key=True
+    )
+    model_id: Mapped[int] = mapped_column(Integer(), ForeignKey("model.id"), primary_key=True)
+    scores: Mapped[list[float]] = mapped_column(
+        comment="every score, in the order of the model's vocabulary"
+    )
+    made_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class PhotoTag(Table):

@@ -63,6 +63,7 @@ class Decision:
                 "matrix": self.related.matrix.round(6).tolist(),
                 "cutoff": self.related.cutoff,
                 "limit": self.related.limit,
+                "normalised": self.related.normalised,
             },
         }
 
@@ -78,5 +79,6 @@ class Decision:
                 np.asarray(related["matrix"], np.float32),
                 cutoff=related["cutoff"],
                 limit=related["limit"],
+                normalised=related.get("normalised", False),
             ),
         )

@@ -169,7 +169,13 @@ def _related(content: bytes, manifest: Manifest) -> RelatedTags:
         # Rows of unequal length are a ValueError here, a wrong shape is one below.
         matrix = np.array(related.matrix, np.float32)
         settings = manifest.related
-        found = RelatedTags(related.names, matrix, settings.cutoff, settings.limit)
+        found = RelatedTags(
+            related.names,
+            matrix,
+            settings.cutoff,
+            settings.limit,
+            normalised=settings.normalised,
+        )
     except ValidationError as error:
         raise ArtifactError(f"{RELATED}: {_in_words(error)}") from None
     except (ValueError, RecursionError) as error:

@@ -12,11 +12,11 @@ from pydantic import (
     model_validator,
 )
 
-from shared.domain.related import CUTOFF, LIMIT
+from shared.domain.related import CUTOFF, LIMIT, Measure
 
 FORMAT = 1
 #: The ways of making pixels that this code has; `worker.decode.pixels` implements them.
-KNOWN_PREPROCESSING = frozenset({"rgb-area-v1"})
+KNOWN_PREPROCESSING = frozenset({"rgb-area-v1", "bgr-bilinear-v1"})
 MANIFEST, MODEL, RELATED, CARD = "manifest.json", "model.tflite", "related.json", "MODEL_CARD.md"
 MAX_FILE_BYTES = 64 << 20
 MAX_MANIFEST_BYTES = 1 << 20
@@ -47,10 +47,14 @@ class InputSize(Checked):
 
 
 class RelatedSettings(Checked):
-    """How related tags are recommended."""
+    """How related tags are recommended; the defaults are those of manifests that name less."""
 
     cutoff: Annotated[float, Field(ge=0)] = CUTOFF
     limit: Annotated[int, Field(ge=1, le=1000)] = LIMIT
+    #: How the matrix was made; what recommends only reads it.
+    measure: Measure = "cosine"
+    minimum_support: Annotated[int, Field(ge=1)] = 1  #: products a pair of tags is seen on
+    normalised: bool = False  #: the mean over the given tags, not the paper's sum
 
 
 class Provenance(Checked):

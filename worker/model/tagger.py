@@ -23,10 +23,10 @@ ALLOWED_OPERATORS = frozenset(
     {
         *("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"),
         *("AVERAGE_POOL_2D", "MAX_POOL_2D", "MEAN"),
-        *("LOGISTIC", "RELU", "RELU6"),
-        *("ADD", "MUL", "SUB"),
+        *("LOGISTIC", "RELU", "RELU6", "TANH"),
+        *("ADD", "MAXIMUM", "MUL", "SUB"),
         *("CAST", "DEQUANTIZE", "QUANTIZE"),
-        *("PACK", "RESHAPE", "SHAPE", "STRIDED_SLICE"),
+        *("CONCATENATION", "PACK", "RESHAPE", "SHAPE", "STRIDED_SLICE"),
         "DELEGATE",  # stands for operators that are listed besides it
     }
 )

@@ -1,0 +1,83 @@
+"""Which model is the champion, and how it came to be: promotions and the way back."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from sqlalchemy import Connection, text
+
+Kind = Literal["first", "gate", "forced", "rollback"]
+
+#: Any number, the same in every process: one promotion at a time.
+_LOCK = 7_206_315_051
+
+
+def champion(connection: Connection) -> int | None:
+    """The row id of the model that serves."""
+    return connection.execute(
+        text("SELECT id FROM model WHERE status = 'champion' ORDER BY id LIMIT 1")
+    ).scalar_one_or_none()
+
+
+def promote(
+    connection: Connection, model_id: int, *, kind: Kind, gate: Mapping[str, Any]
+) -> int | None:
+    """Makes a model the champion, and retires the one before it.
+
+    Args:
+        connection: a transaction.
+        model_id: the model; nothing happens if it is the champion already.
+        kind: what allowed it.
+        gate: the numbers it was decided by.
+
+    Returns:
+        The row id of the champion before.
+    """
+    connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+    previous = champion(connection)
+    if previous == model_id:
+        return previous
+    connection.execute(
+        text("""
+            UPDATE model SET status = CASE WHEN id = :id THEN 'champion' ELSE 'retired' END,
+                shadow_share = CASE WHEN id = :id THEN NULL ELSE shadow_share END
+            WHERE status = 'champion' OR id = :id
+        """),
+        {"id": model_id},
+    )
+    connection.execute(
+        text("""
+            INSERT INTO promotion (model_id, previous_id, kind, gate)
+            VALUES (:model_id, :previous_id, :kind, CAST(:gate AS jsonb))
+        """),
+        {
+            "model_id": model_id,
+            "previous_id": previous,
+            "kind": kind,
+            "gate": json.dumps(dict(gate)),
+        },
+    )
+    return previous
+
+
+def promote_first(connection: Connection, model_id: int) -> bool:
+    """Makes a model the champion where there is none; returns whether it did."""
+    connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+    if champion(connection) is not None:
+        return False
+    promote(connection, model_id, kind="first", gate={})
+    return True
+
+
+def before(connection: Connection, model_id: int) -> int | None:
+    """The champion that a model took over from, by its last promotion that was no way back.
+
+    Going back twice therefore goes back two promotions, not to and fro.
+    """
+    return connection.execute(
+        text("""
+            SELECT previous_id FROM promotion
+            WHERE model_id = :id AND kind <> 'rollback' ORDER BY id DESC LIMIT 1
+        """),
+        {"id": model_id},
+    ).scalar_one_or_none()

@@ -1,0 +1,163 @@
+"""What goes into the store is checked, and what comes out is what was registered."""
+
+import hashlib
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from shared.errors import ArtifactError
+from shared.settings import Settings
+from tests.origins import Origin, answer
+from tests.worker.model.drafts import draft
+from worker.model.artifact import write
+from worker.model.store import Kept, ModelStore
+
+_FILES = ("manifest.json", "model.tflite", "related.json", "MODEL_CARD.md")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "trained"
+    write(folder, draft(), "# Card\n")
+    return folder
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ModelStore:
+    return _store(tmp_path / "store")
+
+
+def _store(folder: Path) -> ModelStore:
+    return ModelStore(
+        Settings(
+            _env_file=None,  # pyright: ignore[reportCallIssue]
+            DATABASE_URL="postgresql://unused",  # pyright: ignore[reportCallIssue]
+            REDIS_URL="redis://unused",  # pyright: ignore[reportCallIssue]
+            model_store=folder,
+            model_fetch_deadline_s=5,
+        )
+    )
+
+
+def _serve(origin: Origin, folder: Path) -> str:
+    for name in _FILES:
+        origin.serve(f"/models/{name}", answer(200, (folder / name).read_bytes()))
+    return origin.url("/models")
+
+
+def _open(store: ModelStore, kept: Kept) -> str:
+    return store.open(kept.artifact.version, kept.location, kept.manifest_sha256).version
+
+
+def test_a_folder_is_copied_and_needed_no_more(store: ModelStore, folder: Path) -> None:
+    kept = store.keep(folder)
+    shutil.rmtree(folder)
+    assert _open(store, kept) == kept.artifact.version
+    assert (Path(kept.location) / "MODEL_CARD.md").read_text() == "# Card\n"
+
+
+def test_keeping_it_twice_or_all_at_once_keeps_it_once(
+    store: ModelStore, folder: Path, tmp_path: Path
+) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        places = {kept.location for kept in threads.map(store.keep, [folder] * 16)}
+    assert len(places) == 1
+    assert [str(path) for path in (tmp_path / "store").iterdir()] == [*places]
+
+
+def test_a_file_url_names_a_folder(store: ModelStore, folder: Path) -> None:
+    assert store.keep(folder.as_uri()).location == store.keep(folder).location
+
+
+def test_other_thresholds_lie_beside_the_first(store: ModelStore, folder: Path) -> None:
+    first = store.keep(folder)
+    write(folder, draft(thresholds=[0.3, 0.3]), "")
+    second = store.keep(folder)
+    assert first.artifact.version == second.artifact.version
+    assert first.location != second.location
+
+
+def test_a_damaged_copy_is_replaced_by_keeping_it_again(store: ModelStore, folder: Path) -> None:
+    kept = store.keep(folder)
+    (Path(kept.location) / "model.tflite").write_bytes(b"damaged")
+    with pytest.raises(ArtifactError, match="bytes"):
+        _open(store, kept)
+    assert store.keep(folder).location == kept.location
+    assert _open(store, kept) == kept.artifact.version
+
+
+def test_another_artifact_in_its_place_is_refused(
+    store: ModelStore, folder: Path, tmp_path: Path
+) -> None:
+    kept = store.keep(folder)
+    write(Path(kept.location), draft(thresholds=[0.1, 0.1]), "")
+    with pytest.raises(ArtifactError, match="not the one that was registered"):
+        _open(store, kept)
+    shutil.rmtree(tmp_path / "store")
+    with pytest.raises(ArtifactError, match=r"no manifest\.json"):
+        _open(store, kept)
+
+
+def test_a_url_is_fetched_once_and_kept(folder: Path, tmp_path: Path) -> None:
+    with Origin() as origin:
+        url = _serve(origin, folder)
+        store = _store(tmp_path / "store")
+        kept = store.keep(url + "/")
+        assert kept.location == url
+        fetched = len(origin.requests)
+        assert _open(store, kept) == kept.artifact.version
+        assert len(origin.requests) == fetched
+        elsewhere = _store(tmp_path / "elsewhere")
+        assert _open(elsewhere, kept) == kept.artifact.version
+    assert _open(elsewhere, kept) == kept.artifact.version, "the origin is not needed again"
+
+
+def test_what_a_url_serves_must_be_what_was_registered(folder: Path, tmp_path: Path) -> None:
+    with Origin() as origin:
+        kept = _store(tmp_path / "store").keep(_serve(origin, folder))
+        write(folder, draft(thresholds=[0.3, 0.3]), "")
+        _serve(origin, folder)
+        with pytest.raises(ArtifactError, match="not the one that was registered"):
+            _open(_store(tmp_path / "elsewhere"), kept)
+    assert not [*(tmp_path / "elsewhere").glob("*")]
+
+
+def test_a_url_with_a_wrong_file_leaves_nothing_behind(folder: Path, tmp_path: Path) -> None:
+    (folder / "model.tflite").write_bytes(b"x" * (folder / "model.tflite").stat().st_size)
+    with Origin() as origin:
+        url = _serve(origin, folder)
+        with pytest.raises(ArtifactError, match="hash"):
+            _store(tmp_path / "store").keep(url)
+        with pytest.raises(ArtifactError, match=r"no manifest\.json"):
+            _store(tmp_path / "store").keep(origin.url("/elsewhere"))
+    assert not [*(tmp_path / "store").glob("*")]
+
+
+@pytest.mark.parametrize("source", ["ftp://host/model", "s3://bucket/model"])
+def test_other_urls_are_refused(store: ModelStore, source: str) -> None:
+    with pytest.raises(ArtifactError, match="file://, http:// or https://"):
+        store.keep(source)
+
+
+@pytest.mark.parametrize("source", ["http://host:port/model", "http:///model"])
+def test_a_url_that_is_none_is_refused(store: ModelStore, source: str) -> None:
+    with pytest.raises(ArtifactError):
+        store.keep(source)
+
+
+def test_a_link_local_host_is_never_asked(store: ModelStore) -> None:
+    with pytest.raises(ArtifactError, match="blocked_address"):
+        store.keep("http://169.254.169.254/models")
+
+
+def test_a_store_that_cannot_be_written_is_an_error_in_words(tmp_path: Path, folder: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(ArtifactError, match="file"):
+        _store(tmp_path / "file").keep(folder)
+    kept = ModelStore.in_place(folder)
+    assert kept.location == str(folder)
+    assert (
+        kept.manifest_sha256 == hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()
+    )
