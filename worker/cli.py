@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
 from shared import logs
 from shared.domain.photo import TRAINING_QUEUE, Lane
@@ -13,6 +14,7 @@ from shared.errors import SetupError
 from shared.settings import load_settings
 from worker.process import EXIT_SETUP
 from worker.supervisor import Supervisor
+from worker.training.recipes import DEFAULT, RECIPES
 
 _QUEUES = [*Lane, TRAINING_QUEUE]
 
@@ -64,9 +66,10 @@ def worker(
 
 
 def train(
-    data: Annotated[Path, typer.Option(help="Folder with labels.jsonl.gz and photos/.")],
+    data: Annotated[Path, typer.Option(help="Folder with labels and photos, or with shards.")],
     out: Annotated[Path, typer.Option(help="Folder for the model artifact.")],
-    epochs: Annotated[int, typer.Option(min=1, help="The shipped model took 140.")] = 140,
+    recipe: Annotated[str, typer.Option(help=f"One of: {', '.join(RECIPES)}.")] = DEFAULT,
+    epochs: Annotated[int | None, typer.Option(min=1, help="The recipe's by default.")] = None,
     seed: Annotated[
         int, typer.Option(min=0, max=21_000, help="Splits, shuffles and initial weights.")
     ] = 0,
@@ -74,22 +77,52 @@ def train(
         list[str] | None,
         typer.Option(help="A set to keep out of training and judge apart; may be repeated."),
     ] = None,
+    backbone: Annotated[
+        Path | None, typer.Option(help="A pre-trained headless Keras file (.keras).")
+    ] = None,
+    backbone_sha256: Annotated[
+        str | None, typer.Option(help="What the backbone's hash must be, in hex.")
+    ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="ImageNet weights of paper-vgg16 or paper-densenet, if brought along."),
+    ] = None,
+    paper_faithful: Annotated[
+        bool,
+        typer.Option("--paper-faithful", help="As the notebooks: split by image, BGR, bilinear."),
+    ] = False,
+    work: Annotated[
+        Path | None,
+        typer.Option(help="Keep pixels and views here, for further trainings on these photos."),
+    ] = None,
     queue: Annotated[
         bool, typer.Option("--queue", help="Let a training worker do it, and return at once.")
     ] = False,
 ) -> None:
     """Train a model on labelled photos and write its artifact. Needs the extra `train`."""
-    # TensorFlow takes seconds to import, and most commands never need it.
-    from worker.training import run  # noqa: PLC0415
+    # It knows the tables and the model, which most commands never need.
+    from worker.training import request as requests  # noqa: PLC0415
 
-    request = run.TrainingRequest(
-        data=data.resolve(),
-        out=out.resolve(),
-        epochs=epochs,
-        seed=seed,
-        leave_out=frozenset(leave_out or ()),
-    )
+    def absolute(path: Path | None) -> Path | None:
+        return path.resolve() if path else None
+
+    try:
+        request = requests.TrainingRequest(
+            recipe=recipe,
+            data=data.resolve(),
+            out=out.resolve(),
+            epochs=epochs,
+            seed=seed,
+            leave_out=frozenset(leave_out or ()),
+            backbone=absolute(backbone),
+            backbone_sha256=backbone_sha256,
+            weights=absolute(weights),
+            paper_faithful=paper_faithful,
+            work=absolute(work),
+        )
+    except ValidationError as error:
+        raise SetupError(f"{error.errors()[0]['loc'][0]}: {error.errors()[0]['msg']}") from None
     if queue:
-        run.enqueue(load_settings(), request)
+        requests.enqueue(load_settings(), request)
     else:
-        run.inline(request)
+        requests.inline(request)

@@ -32,7 +32,10 @@ def test_a_training_asked_for_by_row_ends_with_a_candidate_model(
     write_shapes(tmp_path / "data", 90)
     fleet.start("relay", "relay")
     fleet.start("training", "worker", "--queues", "training")
-    asked = fleet.run("train", "--queue", "--data", "data", "--out", "model", "--epochs", "2")
+    asked = fleet.run(
+        *("train", "--queue", "--recipe", "paper-vanilla", "--epochs", "2"),
+        *("--data", "data", "--out", "model"),
+    )
     assert asked.returncode == 0, asked.stderr
     assert _wait_for_run(engine, fleet) == ("succeeded", None, 1)
     [(status, version, progress)] = rows(
@@ -42,7 +45,9 @@ def test_a_training_asked_for_by_row_ends_with_a_candidate_model(
     )
     assert status == "candidate"
     assert version in (tmp_path / "model" / "manifest.json").read_text()
-    assert progress["epoch"] == 2
+    assert progress == {"stage": "judging"}
+    [(recipe,)] = rows(engine, "SELECT recipe FROM model")
+    assert (recipe["network"], recipe["epochs_taken"]) == ("vanilla", 2)
     assert fleet.stop() == {"relay": 0, "training": 0}
 
 

@@ -8,6 +8,7 @@ from shared.db.session import make_engine
 from shared.domain.message import TRAIN
 from shared.queue import make_app
 from shared.settings import Settings
+from worker.model.store import ModelStore
 from worker.tasks import add_task
 from worker.training.run import TrainingWorker
 
@@ -16,5 +17,5 @@ def training_app(settings: Settings, stopping: Callable[[], bool]) -> Celery:
     """The application of a training worker; `stopping` says when it was asked to end."""
     app = make_app(settings)
     engine = make_engine(settings, role="training", connections=3)
-    add_task(app, TRAIN, TrainingWorker(engine, stopping).train)
+    add_task(app, TRAIN, TrainingWorker(engine, ModelStore(settings), stopping).train)
     return app

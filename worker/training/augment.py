@@ -14,6 +14,9 @@ STRETCH = math.log(1.15)
 SHIFT_SHARE = 0.14
 TURN_RADIANS = math.radians(14)
 REPAINTED_SHARE = 0.4
+#: A cropped photo keeps at least this share of its area, and at most this change of its shape.
+CROP_AREA = 0.35
+CROP_STRETCH = math.log(1.3)
 
 
 def augment(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
@@ -32,6 +35,30 @@ def augment(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     pixels = _repaint_white(tf.cast(images, tf.float32), draw)
     pixels = _move(pixels, draw)
     return tf.clip_by_value(_relight(pixels, draw), 0.0, 255.0)
+
+
+def crop(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """A random part of each photo, enlarged to the photo's size.
+
+    Args:
+        images: uint8 `[n, height, width, 3]` RGB.
+        seed: int32 `[2]`.
+
+    Returns:
+        float32 `[n, height, width, 3]` in 0..255.
+    """
+    _, height, width, _ = cast("tuple[int, int, int, int]", tuple(images.shape))
+    draw = _Draw(seed, tf.shape(images)[0])
+    area = draw.uniform(1, CROP_AREA, 1.0)
+    stretch = tf.exp(draw.uniform(1, -CROP_STRETCH, CROP_STRETCH))
+    rows = tf.minimum(tf.sqrt(area / stretch), 1.0)
+    columns = tf.minimum(tf.sqrt(area * stretch), 1.0)
+    top = draw.uniform(1, 0.0, 1.0) * (1 - rows)
+    left = draw.uniform(1, 0.0, 1.0) * (1 - columns)
+    boxes = tf.concat([top, left, top + rows, left + columns], axis=1)
+    return tf.image.crop_and_resize(
+        tf.cast(images, tf.float32), boxes, tf.range(tf.shape(images)[0]), [height, width]
+    )
 
 
 class _Draw:

@@ -1,26 +1,21 @@
-"""A training, run here and now or by a training worker, and its model made known."""
+"""A training worker: does the runs that messages name, and makes their models known."""
 
 import threading
 from collections.abc import Callable
-from dataclasses import asdict
-from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
 import structlog
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from pydantic import ValidationError
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from shared.db import training_runs
 from shared.db.retry import retrying, transient
-from shared.db.session import make_engine
 from shared.db.training_runs import TrainingClaim
-from shared.errors import SetupError, TaggerError
-from shared.settings import Settings
-from worker.model.artifact import Artifact
+from shared.errors import TaggerError
 from worker.model.registry import register
+from worker.model.store import Kept, ModelStore
+from worker.training.request import TrainingRequest, perform
 
 log = structlog.get_logger()
 
@@ -31,58 +26,19 @@ _BEAT_S = 20.0
 _PATIENCE_S = 600.0
 
 
-class TrainingRequest(BaseModel):
-    """What to train on, and where the artifact goes; folders of the training worker."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    data: Path
-    out: Path
-    epochs: PositiveInt
-    seed: Annotated[int, Field(ge=0, le=21_000)] = 0
-    leave_out: frozenset[str] = frozenset()  #: sets kept out of training and judged apart
-
-
-def inline(request: TrainingRequest) -> None:
-    """Trains in this process, with a progress bar."""
-    console = Console(stderr=True)
-    with Progress(
-        TextColumn("epoch"),
-        MofNCompleteColumn(),
-        BarColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.description}"),
-        console=console,
-    ) as progress:
-        bar = progress.add_task("reading photos", total=request.epochs)
-
-        def show(done: dict[str, Any]) -> None:
-            loss = f"validation loss {done['validation_loss']:.4f}"
-            progress.update(bar, completed=done["epoch"], description=loss)
-
-        artifact = _train(request, show)
-    Console().print(f"{artifact.version} is in {request.out}", highlight=False)
-
-
-def enqueue(settings: Settings, request: TrainingRequest) -> None:
-    """Leaves the training to a training worker."""
-    engine = make_engine(settings, role="train")
-    with engine.begin() as connection:
-        run_id = training_runs.request(connection, request.model_dump(mode="json"))
-    Console().print(f"training run {run_id} is asked for; the table training_run shows how it goes")
-
-
 class TrainingWorker:
     """Does the runs that messages name, one at a time."""
 
-    def __init__(self, engine: Engine, stopping: Callable[[], bool]) -> None:
+    def __init__(self, engine: Engine, store: ModelStore, stopping: Callable[[], bool]) -> None:
         """Does nothing yet.
 
         Args:
             engine: where the runs are.
+            store: takes the artifacts that are made.
             stopping: whether this process was asked to stop; asked after every epoch.
         """
         self._engine = engine
+        self._store = store
         self._stopping = stopping
 
     def train(self, ids: list[int]) -> None:
@@ -98,7 +54,9 @@ class TrainingWorker:
         with _Heartbeat(self._engine, held, self._stopping) as heartbeat:
             try:
                 request = TrainingRequest.model_validate(held.request)
-                artifact = _train(request, heartbeat.show)
+                perform(request, heartbeat.show)
+                # Into the store, where workers find it if it is promoted.
+                kept = self._store.keep(request.out)
             except _RunLost:
                 log.warning("training.lost", run=held.id)
                 return
@@ -111,8 +69,8 @@ class TrainingWorker:
                 code, detail = _described(error)
                 retrying(lambda: self._fail(held, code, detail), for_s=_PATIENCE_S)
                 return
-            kept = retrying(lambda: self._succeed(held, artifact), for_s=_PATIENCE_S)
-        log.info("training.done", run=held.id, model=artifact.version, kept=kept)
+            done = retrying(lambda: self._succeed(held, kept), for_s=_PATIENCE_S)
+        log.info("training.done", run=held.id, model=kept.artifact.version, kept=done)
 
     def _release(self, held: TrainingClaim) -> None:
         with self._engine.begin() as connection:
@@ -122,13 +80,13 @@ class TrainingWorker:
         with self._engine.begin() as connection:
             training_runs.finish(connection, held, error_code=code, error_detail=detail)
 
-    def _succeed(self, held: TrainingClaim, artifact: Artifact) -> bool:
+    def _succeed(self, held: TrainingClaim, kept: Kept) -> bool:
         with self._engine.begin() as connection:
-            model_id = register(connection, artifact, champion=False)
-            kept = training_runs.finish(connection, held, model_id=model_id)
-            if not kept:
+            model_id = register(connection, kept.artifact, kept=kept)
+            done = training_runs.finish(connection, held, model_id=model_id)
+            if not done:
                 connection.rollback()  # the run is another's, and so is the model to register
-        return kept
+        return done
 
 
 def _described(error: Exception) -> tuple[str, str]:
@@ -175,7 +133,7 @@ class _Heartbeat:
             _RunLost: there is no point in going on.
             _Stopping: this process is to end.
         """
-        self._progress = {"stage": "training", **progress}
+        self._progress = progress
         self._renew()
         if self._lost:
             raise _RunLost
@@ -197,26 +155,3 @@ class _Heartbeat:
                 raise
             # Postgres is away; if it stays away, the lease ends and the run goes on elsewhere.
             log.warning("training.no_heartbeat", run=self._held.id)
-
-
-def _train(request: TrainingRequest, show: Callable[[dict[str, Any]], None]) -> Artifact:
-    try:
-        # TensorFlow takes seconds to import, and is only there with the extra.
-        from worker.decode import pixels  # noqa: PLC0415
-        from worker.training.train import train  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        raise SetupError(
-            f'{error.name} is missing: install the extra `train` (pip install -e ".[train]")'
-        ) from None
-    pixels.configure()
-    result = train(
-        request.data,
-        request.out,
-        epochs=request.epochs,
-        seed=request.seed,
-        leave_out=request.leave_out,
-        on_progress=lambda progress: show(asdict(progress)),
-    )
-    for complaint in result.complaints:
-        log.warning("dataset.unusable", example=complaint)
-    return result.artifact

@@ -1,30 +1,56 @@
-"""From a folder of labelled photos to a model artifact."""
+"""From a folder of labelled photos to a model artifact, by a recipe."""
+
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
 
 import shlex
 import shutil
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
 
-from shared.domain.thresholds import fit_single
+from shared.domain.thresholds import FittedThresholds, fit_for_hamming, fit_single
 from shared.settings import Settings
-from worker.decode.pixels import PREPROCESSING
+from worker.judging.report import judge
 from worker.model.artifact import Artifact, Draft, write
 from worker.model.manifest import InputSize, Provenance
 from worker.model.tagger import Tagger
 from worker.training.card import CardFacts, model_card
-from worker.training.catalogue import parents_of, related_of
-from worker.training.export import Candidate, export, keras_scores
-from worker.training.fit import Labelled, Progress, Recipe, fingerprint_of, fit
-from worker.training.prepare import Part, Prepared, prepare
+from worker.training.catalogue import SERVED, parents_of, related_of
+from worker.training.export import Exported, export, keras_scores
+from worker.training.fit import Progress
+from worker.training.learn import Files, Learned, Learner
+from worker.training.prepare import Limits, Prepared, Rows, prepare
+from worker.training.recipes import Recipe, recipe_of
 
-NAME = "vanilla"
-HEIGHT, WIDTH = 35, 35
-MAX_PHOTO_PIXELS: int = Settings.model_fields["max_photo_pixels"].default
-MIN_PHOTO_ELEMENTS: int = Settings.model_fields["min_photo_elements"].default
+LIMITS = Limits(
+    max_photo_pixels=Settings.model_fields["max_photo_pixels"].default,
+    min_photo_elements=Settings.model_fields["min_photo_elements"].default,
+)
+#: Resamples for the intervals of what is measured.
+BOOTSTRAP = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to train, on what, and where to."""
+
+    data: Path  #: labels with photos, or downloaded shards
+    out: Path  #: folder of the artifact; one that lies there is replaced at the very end
+    recipe: Recipe
+    seed: int = 0  #: decides the split, the first weights, the order and the augmentation
+    leave_out: Collection[str] = ()  #: sets kept out of all parts and judged apart
+    backbone: Path | None = None  #: a headless Keras file
+    backbone_sha256: str | None = None  #: what its hash must be
+    weights: Path | None = None  #: of the paper's ImageNet networks
+    #: Where pixels, views and checkpoints lie, from which a killed training goes on. Left out:
+    #: beside `out`, and removed once the artifact stands.
+    work: Path | None = None
+    limits: Limits = field(default_factory=lambda: LIMITS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,134 +58,157 @@ class TrainResult:
     """What a training made."""
 
     artifact: Artifact
-    weights: str  #: "int8" or "float32"
-    threshold: float
-    best_epoch: int
+    measured: dict[str, Any]  #: part -> what `worker.judging.report.judge` found
     rejected: dict[str, int]  #: unusable rows and photos, by kind
     complaints: tuple[str, ...]  #: the first of each kind, in words
 
 
 def train(
-    data: Path,
-    out: Path,
-    *,
-    epochs: int,
-    seed: int = 0,
-    leave_out: Collection[str] = (),
-    work: Path | None = None,
-    max_photo_pixels: int = MAX_PHOTO_PIXELS,
-    min_photo_elements: int = MIN_PHOTO_ELEMENTS,
-    on_progress: Callable[[Progress], None] | None = None,
+    order: Order, on_progress: Callable[[str, Progress | None], None] | None = None
 ) -> TrainResult:
-    """Prepares, fits, chooses the threshold, exports, measures and writes the artifact.
+    """Prepares, fits, exports, chooses thresholds, measures and writes the artifact.
 
     Args:
-        data: folder with `labels.jsonl.gz` and the photos it names.
-        out: folder of the artifact; one that lies there is replaced at the very end.
-        epochs: how many in all, those before a restart included.
-        seed: decides the split, the first weights, the order and the augmentation.
-        leave_out: sets that are kept out of training, validation and test, and judged apart.
-        work: where the checkpoint lies, from which a killed training goes on. Left out: beside
-            `out`, and removed once the artifact stands.
-        max_photo_pixels: photos with more are left out, as in service.
-        min_photo_elements: photos with fewer (height x width x 3) are left out, as in service.
-        on_progress: called after every epoch; what it raises ends the training.
+        order: what is wanted.
+        on_progress: called with each stage, and in a fit after every epoch; what it raises ends
+            the training, which goes on from there when it is started again.
 
     Raises:
         DatasetError: nothing usable in the data set, or too little for a split.
+        SetupError: a file that the recipe needs is missing or refused.
+        TrainingDiverged: the loss is not a number any more.
         ArtifactError: the artifact cannot be written.
     """
+    show = on_progress or _silent
+    recipe = order.recipe
+    work = order.work or order.out.with_name(f".{order.out.name}.training")
+    show("reading photos", None)
     prepared = prepare(
-        data,
-        height=HEIGHT,
-        width=WIDTH,
-        seed=seed,
-        leave_out=leave_out,
-        max_photo_pixels=max_photo_pixels,
-        min_photo_elements=min_photo_elements,
+        order.data,
+        work,
+        side=recipe.side,
+        seed=order.seed,
+        limits=order.limits,
+        leave_out=order.leave_out,
+        by=recipe.split,
+        preprocessing=recipe.preprocessing,
     )
-    recipe = Recipe(seed=seed, epochs=epochs)
-    sha256 = prepared.dataset.sha256
-    checkpoints = work or out.with_name(f".{out.name}.training")
-    network, best_epoch = fit(
-        _labelled(prepared.train),
-        _labelled(prepared.validation),
-        recipe=recipe,
-        checkpoint=checkpoints / "fit.npz",
-        fingerprint=fingerprint_of(sha256, PREPROCESSING, recipe, sorted(leave_out)),
-        on_progress=on_progress or _silent,
+    files = Files(work, order.backbone, order.weights, order.backbone_sha256)
+    learned = Learner(
+        recipe, prepared, files, seed=order.seed, limits=order.limits, on_progress=show
+    ).learn()
+    show("exporting", None)
+    exported = _export(learned, prepared, recipe)
+    tagger = _tagger(exported, recipe, prepared)
+    thresholds = _thresholds(
+        tagger.scores(prepared.pixels[prepared.validation]),
+        prepared.truth[prepared.validation] > 0,
+        recipe,
     )
-    truth = prepared.validation.truth > 0
-    threshold = fit_single(keras_scores(network, prepared.validation.pixels), truth)
-    chosen, candidates = export(network, prepared.validation.pixels, truth, threshold)
-    described = {
-        **_described(recipe, chosen, candidates),
-        "best_epoch": best_epoch,
-        "left_out_sets": sorted(leave_out),
-    }
-    measured = _measured(prepared, chosen, threshold)
-    draft = _draft(prepared, chosen, threshold, measured=measured, described=described)
+    show("judging", None)
+    measured = _measured(tagger, prepared, thresholds.values)
+    described = _described(order, learned, exported, thresholds)
+    draft = _draft(prepared, recipe, exported, thresholds, measured=measured, described=described)
     facts = CardFacts(
         photos=prepared.dataset.photos,
-        train=prepared.train.photos,
+        train=prepared.photos(prepared.train),
         rejected=prepared.dataset.rejected,
-        dataset_sha256=sha256,
+        dataset_sha256=prepared.sha256,
         tags=prepared.tags,
         measured=measured,
-        threshold=threshold,
         recipe=described,
-        command=_command(data, out, epochs, seed, leave_out),
+        command=_command(order),
     )
-    artifact = write(out, draft, model_card(facts))
-    if work is None:
-        shutil.rmtree(checkpoints, ignore_errors=True)
+    artifact = write(order.out, draft, model_card(facts))
+    if order.work is None:
+        shutil.rmtree(work, ignore_errors=True)
     return TrainResult(
-        artifact=artifact,
-        weights=chosen.weights,
-        threshold=threshold,
-        best_epoch=best_epoch,
-        rejected=dict(prepared.dataset.rejected),
-        complaints=prepared.dataset.complaints,
+        artifact,
+        measured,
+        dict(prepared.dataset.rejected),
+        prepared.dataset.complaints,
     )
 
 
-def _measured(prepared: Prepared, chosen: Candidate, threshold: float) -> dict[str, Any]:
-    tagger = Tagger.of_model(chosen.model, height=HEIGHT, width=WIDTH, tags=len(prepared.tags))
+def _export(learned: Learned, prepared: Prepared, recipe: Recipe) -> Exported:
+    pixels = prepared.pixels[prepared.validation]
+    truth = prepared.truth[prepared.validation] > 0
+    fitted = _thresholds(keras_scores(learned.network, pixels), truth, recipe)
+    typical = prepared.train[:: max(1, len(prepared.train) // 2000)]
+    return export(learned.network, pixels, truth, fitted.values, typical=prepared.pixels[typical])
+
+
+def _thresholds(
+    scores: NDArray[np.float32], truth: NDArray[np.bool_], recipe: Recipe
+) -> FittedThresholds:
+    """On validation photos alone, by the scores that will be served."""
+    if recipe.thresholds == "hamming":
+        return fit_for_hamming(scores, truth)
+    common = fit_single(scores, truth)
+    return FittedThresholds(np.full(truth.shape[1], common, np.float32), common, (), ())
+
+
+def _tagger(exported: Exported, recipe: Recipe, prepared: Prepared) -> Tagger:
+    return Tagger.of_model(
+        exported.chosen.model, height=recipe.side, width=recipe.side, tags=len(prepared.tags)
+    )
+
+
+def _measured(
+    tagger: Tagger, prepared: Prepared, thresholds: NDArray[np.float32]
+) -> dict[str, Any]:
+    def judged(rows: Rows) -> dict[str, Any]:
+        photos = prepared.photos(rows)
+        found = judge(
+            tagger.scores(prepared.pixels[rows]),
+            prepared.truth[rows] > 0,
+            thresholds,
+            prepared.tags,
+            products=[photo.product for photo in photos],
+            sources=[photo.source for photo in photos],
+            sets=[photo.set_name for photo in photos],
+            bootstrap=BOOTSTRAP,
+        )
+        # The same again under other names, and curves for plots: not for a manifest.
+        return {
+            name: part
+            for name, part in found.items()
+            if name not in {"source", "set", "threshold_curve", "calibration"}
+        }
+
     parts = {
         "validation": prepared.validation,
         "test": prepared.test,
         "left_out": prepared.left_out,
     }
-    return {
-        name: part.judge(tagger, threshold, prepared.tags)
-        for name, part in parts.items()
-        if part is not None
-    }
+    return {name: judged(rows) for name, rows in parts.items() if len(rows)}
 
 
 def _draft(
     prepared: Prepared,
-    chosen: Candidate,
-    threshold: float,
+    recipe: Recipe,
+    exported: Exported,
+    thresholds: FittedThresholds,
     *,
     measured: dict[str, Any],
     described: dict[str, Any],
 ) -> Draft:
-    photos = prepared.train.photos
-    related_names, related_matrix = related_of(photos)
+    photos = prepared.photos(prepared.train)
+    names, matrix = related_of(photos, minimum_support=SERVED.minimum_support)
     return Draft(
-        name=NAME,
-        model=chosen.model,
-        input=InputSize(height=HEIGHT, width=WIDTH),
-        preprocessing=PREPROCESSING,
+        name=recipe.name.replace("-", "_"),
+        model=exported.chosen.model,
+        input=InputSize(height=recipe.side, width=recipe.side),
+        preprocessing=recipe.preprocessing,
         vocabulary=prepared.tags,
-        thresholds=[threshold] * len(prepared.tags),
+        thresholds=[round(float(value), 6) for value in thresholds.values],
         parents=parents_of(photos, prepared.tags),
-        related_names=related_names,
-        related_matrix=related_matrix,
+        related=SERVED,
+        related_names=names,
+        related_matrix=matrix,
         metrics=measured,
         provenance=Provenance(
-            dataset_sha256=prepared.dataset.sha256,
+            dataset_sha256=prepared.sha256,
             photos=len(prepared.dataset.photos),
             products=len({photo.product for photo in prepared.dataset.photos}),
             recipe=described,
@@ -168,37 +217,55 @@ def _draft(
 
 
 def _described(
-    recipe: Recipe, chosen: Candidate, candidates: Sequence[Candidate]
+    order: Order, learned: Learned, exported: Exported, thresholds: FittedThresholds
 ) -> dict[str, Any]:
+    """Everything needed to repeat the training, and what came of its choices."""
     return {
-        "network": "vanilla_cnn",
-        "input": f"{HEIGHT}x{WIDTH}",
-        "optimizer": "Adam",
-        "loss": "binary cross-entropy",
-        **asdict(recipe),
-        "weights": chosen.weights,
-        "largest_score_difference_to_keras": {
-            candidate.weights: round(candidate.max_score_difference, 6) for candidate in candidates
+        **asdict(order.recipe),
+        "seed": order.seed,
+        "left_out_sets": sorted(order.leave_out),
+        **learned.described,
+        "best_epoch": learned.fitted.best_epoch,
+        "epochs_taken": learned.fitted.epochs,
+        "parameters": learned.network.count_params(),
+        "common_threshold": thresholds.common,
+        "weights": exported.chosen.weights,
+        "validation_keras": {
+            "hamming": round(exported.keras_hamming, 4),
+            "map": round(exported.keras_mean_average_precision, 4),
         },
-        "validation_hamming": {
-            candidate.weights: round(candidate.hamming, 4) for candidate in candidates
+        "validation_exported": {
+            candidate.weights: {
+                "hamming": round(candidate.hamming, 4),
+                "map": round(candidate.mean_average_precision, 4),
+                "largest_score_difference": round(candidate.max_score_difference, 6),
+                "photos_decided_otherwise": round(candidate.flipped, 4),
+                "us_per_photo": round(candidate.us_per_photo, 1),
+                "bytes": len(candidate.model),
+            }
+            for candidate in exported.candidates
         },
         "keras": keras.__version__,
     }
 
 
-def _command(data: Path, out: Path, epochs: int, seed: int, leave_out: Collection[str]) -> str:
+def _command(order: Order) -> str:
     # Only the last part of a path: where it lay on one machine helps nobody on another.
-    words = ["tagger", "train", "--data", data.name, "--out", out.name]
-    words += ["--epochs", str(epochs), "--seed", str(seed)]
-    for name in sorted(leave_out):
+    words = ["tagger", "train", "--recipe", order.recipe.name]
+    words += ["--data", order.data.name, "--out", order.out.name, "--seed", str(order.seed)]
+    faithful = order.recipe.split == "image"
+    if faithful:
+        words.append("--paper-faithful")
+    if order.recipe.epochs != recipe_of(order.recipe.name, paper_faithful=faithful).epochs:
+        words += ["--epochs", str(order.recipe.epochs)]
+    if order.backbone is not None:
+        words += ["--backbone", order.backbone.name]
+    if order.weights is not None:
+        words += ["--weights", order.weights.name]
+    for name in sorted(order.leave_out):
         words += ["--leave-out", name]
     return shlex.join(words)
 
 
-def _labelled(part: Part) -> Labelled:
-    return Labelled(part.pixels, part.truth)
-
-
-def _silent(_: Progress) -> None:
+def _silent(_: str, __: Progress | None) -> None:
     pass

@@ -1,0 +1,1 @@
+"""The networks, in Keras code: architecture here, weights from files."""

@@ -1,0 +1,121 @@
+"""The recipes: each a small definition of what is trained, on what, and how."""
+
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+from shared.errors import SetupError
+from worker.decode.pixels import BGR_BILINEAR, RGB_AREA
+from worker.training.schedule import Schedule
+
+Network = Literal["vanilla", "vgg16", "densenet121", "compact", "backbone", "path", "path_rnn"]
+Thresholds = Literal["single", "hamming"]
+
+#: The recipe of the shipped model.
+DEFAULT: Final = "compact"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What, besides the photos and the seed, decides a training."""
+
+    name: str
+    network: Network
+    side: int  #: of the square photo that the network takes, in pixels
+    epochs: int
+    batch_photos: int
+    learning_rate: float
+    annealed: bool = False  #: the rate falls to nothing, along half a cosine
+    weight_decay: float = 0.0
+    patience: int | None = None  #: epochs without a better validation loss before it ends
+    augmented: bool = False
+    thresholds: Thresholds = "single"
+    preprocessing: str = RGB_AREA
+    split: Literal["product", "image"] = "product"
+    views: int = 0  #: augmented views of each photo that the body sees; for what has one
+    soft_targets: float = 0.0  #: share of the teacher's scores in the targets
+
+    def schedule(self, seed: int) -> Schedule:
+        """How the network is fitted."""
+        return Schedule(
+            epochs=self.epochs,
+            batch_photos=self.batch_photos,
+            learning_rate=self.learning_rate,
+            seed=seed,
+            annealed=self.annealed,
+            weight_decay=self.weight_decay,
+            patience=self.patience,
+            augmented=self.augmented,
+        )
+
+
+_PAPER: Final = Recipe(
+    name="paper-vanilla",
+    network="vanilla",
+    side=35,
+    epochs=250,
+    batch_photos=512,
+    learning_rate=5e-4,
+    patience=12,
+)
+
+RECIPES: Final[dict[str, Recipe]] = {
+    recipe.name: recipe
+    for recipe in (
+        _PAPER,
+        replace(_PAPER, name="paper-vgg16", network="vgg16", epochs=75),
+        replace(_PAPER, name="paper-densenet", network="densenet121", epochs=75),
+        Recipe(
+            name="compact",
+            network="compact",
+            side=48,
+            epochs=18,
+            batch_photos=64,
+            learning_rate=1e-3,
+            annealed=True,
+            weight_decay=0.02,
+            augmented=True,
+            thresholds="hamming",
+            soft_targets=0.7,
+        ),
+        Recipe(
+            name="backbone",
+            network="backbone",
+            side=224,
+            epochs=40,
+            batch_photos=256,
+            learning_rate=1e-2,
+            annealed=True,
+            thresholds="hamming",
+            views=1,
+        ),
+    )
+}
+for _name in ("path", "path-rnn"):
+    _network: Network = "path" if _name == "path" else "path_rnn"
+    RECIPES[_name] = replace(RECIPES["backbone"], name=_name, network=_network)
+
+
+def recipe_of(name: str, *, paper_faithful: bool = False) -> Recipe:
+    """The recipe of this name.
+
+    Args:
+        name: one of `RECIPES`.
+        paper_faithful: as the authors' notebooks ran it in every respect: split by image, BGR
+            pixels resized bilinearly and left at 0..255.
+
+    Raises:
+        SetupError: there is no such recipe, or it is none of the paper's.
+    """
+    found = RECIPES.get(name)
+    if found is None:
+        raise SetupError(f"no recipe is called {name}; there are {', '.join(RECIPES)}")
+    if not paper_faithful:
+        return found
+    if not name.startswith("paper-"):
+        raise SetupError(f"--paper-faithful is for the paper's recipes, and {name} is none")
+    return replace(
+        found,
+        preprocessing=BGR_BILINEAR,
+        split="image",
+        patience=None,
+    )
