@@ -54,7 +54,7 @@ def prepare(
     ] = 0.05,
     stop_tag: Annotated[
         list[str] | None,
-        typer.Option(help="Never a tag; may be repeated. By default: electronics."),
+        typer.Option(help="Never a tag; may be repeated. Else: electronics."),
     ] = None,
     catalogue: Annotated[
         int, typer.Option(min=0, help="Catalogue photos of a product at most.")
@@ -128,15 +128,12 @@ def _files(patterns: list[str] | None) -> tuple[Path, ...]:
 
 def _named(pattern: Path) -> list[Path]:
     """The file of this name, be it there or not, or those that match it as a glob."""
+    root = Path(pattern.anchor)
     try:
-        found = [] if pattern.exists() else list(Path(pattern.anchor).glob(_below_anchor(pattern)))
+        found = [] if pattern.exists() else sorted(root.glob(str(pattern.relative_to(root))))
     except (OSError, ValueError):
         found = []  # neither a possible name nor a glob: reading it says what is wrong
-    return sorted(found) or [pattern]
-
-
-def _below_anchor(path: Path) -> str:
-    return str(path.relative_to(path.anchor))
+    return found or [pattern]
 
 
 def _report(prepared: "Prepared", out: Path) -> None:

@@ -184,21 +184,24 @@ def _json_of_csv(blocks: Iterator[Block]) -> Iterator[Block]:
             yield from (f"{text}\n" for text in block.texts)
 
     csv.field_size_limit(MAX_LINE_BYTES)
-    reader = csv.reader(lines())
+    # Strict, so that a quote that is never closed is an error, not the rest of the file in a cell.
+    reader = csv.reader(lines(), strict=True)
     header = next(reader)
     while True:
+        before = reader.line_num
         try:
             cells = next(reader)
         except StopIteration:
             break
         except csv.Error:
-            waiting.reject(reader.line_num, "broken_line", b"")
-            continue
+            cells = []
         if len(cells) == len(header):
             waiting.numbers.append(reader.line_num)
             waiting.texts.append(_plain_row(dict(zip(header, cells, strict=True))))
         else:
-            waiting.reject(reader.line_num, "broken_line", ",".join(cells)[:120].encode())
+            # Each line that went into it may have been a row.
+            for number in range(before, reader.line_num):
+                waiting.reject(number + 1, "broken_line", ",".join(cells)[:120].encode())
         if len(waiting.numbers) >= _CSV_BLOCK_ROWS:
             yield waiting
             waiting = Block()

@@ -225,9 +225,7 @@ def _without_unreadable(
 
 def _key(dataset: Dataset, size: _Size) -> str:
     """The hash of all that decides the pixels: photos and their order, how and at what size."""
-    digest = hashlib.sha256(
-        json.dumps([repr(size), dataset.sha256, CHUNK_PHOTOS]).encode()
-    )
+    digest = hashlib.sha256(json.dumps([repr(size), dataset.sha256, CHUNK_PHOTOS]).encode())
     for photo in dataset.photos:
         digest.update(json.dumps([photo.photo, dataset.stamp(photo)]).encode())
     return digest.hexdigest()

@@ -15,7 +15,7 @@ from shared.settings import load_settings
 from worker.model import rethreshold as again
 
 
-def rethreshold(  # noqa: PLR0917  # a command's options are its parameters
+def rethreshold(  # a command's options are its parameters
     model: Annotated[str | None, typer.Option(help="A version; the champion by default.")] = None,
     thresholds: Annotated[
         str | None,

@@ -6,6 +6,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from worker.network.heads import lineage
@@ -13,13 +14,13 @@ from worker.network.heads import lineage
 #: Scalar loss out of a network's scores and what they should be, both `[n, tags]`.
 Loss = Callable[[Any, Any], Any]
 
-_EDGE = 1e-7
-
 
 def cross_entropy(scores: Any, truth: Any) -> Any:
     """Binary cross-entropy, the mean over photos and tags; both are `[n, tags]` in 0..1."""
-    inside = tf.clip_by_value(scores, _EDGE, 1 - _EDGE)
-    return -tf.reduce_mean(truth * tf.math.log(inside) + (1 - truth) * tf.math.log(1 - inside))
+    # Keras looks up the logits behind a sigmoid: where scores are 0 or 1 to the last bit, as those
+    # of an untrained network that takes pixels unscaled, they alone still have a gradient.
+    each: Any = keras.ops.binary_crossentropy(truth, scores)
+    return tf.reduce_mean(each)
 
 
 def coherent(tags: Sequence[str], parents: Mapping[str, str]) -> Loss:

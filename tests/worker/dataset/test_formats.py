@@ -169,6 +169,17 @@ def test_csv_rows_that_do_not_fit_their_header_are_counted(tmp_path: Path) -> No
     assert run.tags_of("A") == run.tags_of("D")
 
 
+@pytest.mark.parametrize("quoted", ["", '"P9",Mice,http://m.example/9.jpg\n'])
+def test_an_open_quote_in_a_csv_hides_no_line(tmp_path: Path, quoted: str) -> None:
+    lines = [f"P{n},Mice,http://m.example/{n}.jpg\n" for n in range(6)]
+    lines[3] = 'P3,Mice,"http://m.example/3.jpg\n'
+    file = tmp_path / "shop.csv"
+    file.write_text("product,categories,catalogue_urls\n" + "".join(lines) + quoted)
+    run = Run(tmp_path, products=file)
+    assert {row["product"] for row in run.rows} == {"P0", "P1", "P2"}
+    assert run.dirt == {"broken_line": 3 + bool(quoted)}
+
+
 @pytest.mark.parametrize(
     ("content", "role", "complaint"),
     [

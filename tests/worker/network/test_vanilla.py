@@ -30,6 +30,14 @@ def test_its_layers_are_those_of_the_notebooks() -> None:
 
 def test_it_takes_pixels_as_they_are_and_gives_scores() -> None:
     network: Any = vanilla_cnn(3, height=40, width=30)
-    scores = np.asarray(network(np.full((2, 40, 30, 3), 255, np.float32)))
+    pixels = np.full((2, 40, 30, 3), 255, np.float32)
+    scores = np.asarray(network(pixels))
     assert scores.shape == (2, 3)
-    assert ((scores > 0.05) & (scores < 0.95)).all()  # unscaled input would saturate it
+    assert ((scores >= 0) & (scores <= 1)).all()
+    # The first convolution sees 0..255: the notebooks did not scale.
+    first = network.layers[0]
+    assert type(first).__name__ == "Conv2D"
+    middle = np.asarray(first(pixels))[0, 20, 15]
+    assert middle == pytest.approx(
+        np.maximum(first.kernel.numpy().sum((0, 1, 2)) * 255, 0), abs=0.1
+    )

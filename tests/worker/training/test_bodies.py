@@ -14,14 +14,20 @@ from worker.model.tagger import Tagger
 pytest.importorskip("tensorflow")
 
 from tests.worker.network.bodies import write_body, write_lite
+from worker.training import export as export_module
 from worker.training.recipes import recipe_of
 from worker.training.train import Order, train
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Sixty drawn photos."""
-    return write_shapes(tmp_path_factory.mktemp("data") / "data", 60)
+    """Some drawn photos."""
+    return write_shapes(tmp_path_factory.mktemp("data") / "data", 36)
+
+
+@pytest.fixture(autouse=True)
+def _quickly_timed(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction]
+    monkeypatch.setattr(export_module, "_TIMED_ROUNDS", 1)
 
 
 def _train(name: str, data: Path, body: Path, out: Path) -> tuple[list[str], np.ndarray]:

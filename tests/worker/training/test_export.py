@@ -24,9 +24,12 @@ TRUTH = np.ones((40, 3), bool)
 
 @pytest.fixture(scope="module")
 def network() -> Any:
-    """An untrained network; its scores are all over the place, which is what parity needs."""
+    """An untrained network whose scores are neither 0 nor 1."""
     keras.utils.set_random_seed(0)
-    return vanilla_cnn(3)
+    network: Any = vanilla_cnn(3)
+    kernel, bias = network.layers[0].get_weights()
+    network.layers[0].set_weights([kernel / 255, bias])
+    return network
 
 
 def _export(network: Any, threshold: float = 0.05) -> Exported:

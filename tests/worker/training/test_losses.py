@@ -3,7 +3,7 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false, reportMissingTypeStubs=false
 
-# pyright: reportAttributeAccessIssue=false
+# pyright: reportAttributeAccessIssue=false, reportUntypedFunctionDecorator=false
 import math
 from typing import Any
 
@@ -32,6 +32,19 @@ def test_cross_entropy_is_the_mean_over_photos_and_tags() -> None:
 
 def test_certain_and_wrong_is_costly_but_finite() -> None:
     assert 10 < float(cross_entropy(_array([0, 1]), _array([1, 0]))) < 20
+
+
+def test_a_network_that_is_certain_and_wrong_can_still_learn() -> None:
+    logits = _array([200, -200])
+
+    @tf.function
+    def gradient(logits: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(logits)
+            found = cross_entropy(tf.sigmoid(logits), _array([0, 1]))
+        return tape.gradient(found, logits)
+
+    assert gradient(logits).numpy().tolist() == [[0.5, -0.5]]
 
 
 def test_soft_targets_cost_least_where_they_are_met() -> None:
