@@ -55,7 +55,7 @@ _PAPER: Final = Recipe(
     epochs=250,
     batch_photos=512,
     learning_rate=5e-4,
-    patience=12,
+    patience=8,
 )
 
 RECIPES: Final[dict[str, Recipe]] = {
