@@ -7,6 +7,7 @@ from collections.abc import Generator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import hypothesis
 import psycopg2
 import pytest
 from redis import Redis
@@ -22,6 +23,12 @@ from shared.db.session import make_engine
 from shared.settings import Settings
 
 _numbers = itertools.count(1)
+
+# How long drawing examples takes says how busy the machine is, and nothing about the code.
+hypothesis.settings.register_profile(
+    "busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("busy")
 
 
 @pytest.fixture(scope="session")
