@@ -58,6 +58,18 @@ _PAPER: Final = Recipe(
     patience=8,
 )
 
+_BACKBONE: Final = Recipe(
+    name="backbone",
+    network="backbone",
+    side=224,
+    epochs=40,
+    batch_photos=256,
+    learning_rate=1e-2,
+    annealed=True,
+    thresholds="hamming",
+    views=1,
+)
+
 RECIPES: Final[dict[str, Recipe]] = {
     recipe.name: recipe
     for recipe in (
@@ -77,22 +89,11 @@ RECIPES: Final[dict[str, Recipe]] = {
             thresholds="hamming",
             soft_targets=0.7,
         ),
-        Recipe(
-            name="backbone",
-            network="backbone",
-            side=224,
-            epochs=40,
-            batch_photos=256,
-            learning_rate=1e-2,
-            annealed=True,
-            thresholds="hamming",
-            views=1,
-        ),
+        _BACKBONE,
+        replace(_BACKBONE, name="path", network="path"),
+        replace(_BACKBONE, name="path-rnn", network="path_rnn"),
     )
 }
-for _name in ("path", "path-rnn"):
-    _network: Network = "path" if _name == "path" else "path_rnn"
-    RECIPES[_name] = replace(RECIPES["backbone"], name=_name, network=_network)
 
 
 def recipe_of(name: str, *, paper_faithful: bool = False) -> Recipe:
