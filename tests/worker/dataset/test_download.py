@@ -334,18 +334,19 @@ def test_killed_and_started_again_it_fetches_no_photo_of_a_finished_shard_twice(
     origin: Origin, tmp_path: Path
 ) -> None:
     folder = tmp_path / "data"
-    rows = [_photo(origin, number) for number in range(60)]
-    rows.append(parquet_row(origin.url("/gone.jpg")))
+    rows = [_photo(origin, number) for number in range(61)]
     rows.sort(key=lambda row: row["photo_id"])
     paths_by_id = {row["photo_id"]: "/" + row["url"].rpartition("/")[2] for row in rows}
+    held = list(paths_by_id.values())[20:40]
     killed = threading.Event()
 
     def once_it_was_killed(origin: Origin, connection: Any) -> bool:
         killed.wait(20)
         return answer(200, _picture(0))(origin, connection)
 
-    for path in list(paths_by_id.values())[20:40]:
+    for path in held[1:]:
         origin.serve(path, once_it_was_killed)
+    origin.serve(held[0], answer(404))
     write_parquet(folder, rows)
     # In a folder without servers' addresses, because none are needed.
     with subprocess.Popen(
