@@ -102,7 +102,7 @@ def _trained(recipe: str, left_out: str | None, arguments: argparse.Namespace) -
             backbone=arguments.backbone if recipe != "paper-vanilla" else None,
             work=arguments.out / "work",
         )
-        return train(order).artifact
+        train(order)
     return load(folder)
 
 

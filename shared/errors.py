@@ -261,6 +261,12 @@ class TrainingDiverged(TaggerError):
     code = "training_diverged"
 
 
+class ClusterLost(TaggerError):
+    """A process that trained along is gone; end the others too, and start all of them again."""
+
+    code = "cluster_lost"
+
+
 class SetupError(TaggerError):
     """The command cannot run as things are set up."""
 

@@ -22,7 +22,7 @@ EMBEDDING: Final = 32
 def flat(features: Any, tags: Sequence[str]) -> Any:
     """One logistic score a tag, each by itself; `[n, features]` -> `[n, tags]` in 0..1."""
     x = layers.Dropout(DROPOUT)(features)
-    return layers.Dense(len(tags), activation="sigmoid", name="tags")(x)
+    return layers.Dense(len(tags), activation="sigmoid", dtype="float32", name="tags")(x)
 
 
 def logistic(features: Any, tags: Sequence[str]) -> Any:

@@ -33,7 +33,7 @@ def vanilla_cnn(tags: int, height: int = 35, width: int = 35) -> keras.Model:
             layers.Flatten(),
             layers.Dense(128, activation="relu"),
             layers.Dropout(0.5),
-            layers.Dense(tags, activation="sigmoid"),
+            layers.Dense(tags, activation="sigmoid", dtype="float32"),
         ],
         name="vanilla_cnn",
     )

@@ -19,7 +19,13 @@ class Checkpoint:
     """Weights, optimizer and the best weights so far."""
 
     def __init__(
-        self, model: keras.Model, optimizer: keras.Optimizer, path: Path, fingerprint: str
+        self,
+        model: keras.Model,
+        optimizer: keras.Optimizer,
+        path: Path,
+        fingerprint: str,
+        *,
+        writes: bool = True,
     ) -> None:
         """Reads nothing yet.
 
@@ -28,27 +34,29 @@ class Checkpoint:
             optimizer: built for the model.
             path: the file.
             fingerprint: what must be the same for the file to be taken up.
+            writes: whether the file is this process's to write.
         """
         # The seed variables of the dropout layers are among them: weights alone are not enough.
         self._live = [*model.variables, *optimizer.variables]
         self._model = model
         self._path = path
         self._fingerprint = fingerprint
+        self._writes = writes
         self._best = _values(model.variables)
         self.best_epoch = 0
         self.best_loss = float("inf")
 
-    def restore(self) -> int:
-        """The epochs already behind us; 0 where there is nothing to take up."""
+    def restore(self) -> int | None:
+        """The epochs already behind us; None where there is nothing to take up."""
         try:
             with np.load(self._path, allow_pickle=False) as arrays:
                 about = json.loads(str(arrays["about"]))
                 if about["fingerprint"] != self._fingerprint:
-                    return 0
+                    return None
                 live = [arrays[f"live{i}"] for i in range(len(self._live))]
                 best = [arrays[f"best{i}"] for i in range(len(self._best))]
         except (OSError, ValueError, KeyError, BadZipFile):  # none yet, or not one of ours
-            return 0
+            return None
         for variable, value in zip(self._live, live, strict=True):
             variable.assign(value)
         self._best, self.best_epoch = best, int(about["best_epoch"])
@@ -61,6 +69,8 @@ class Checkpoint:
             self.best_loss = validation_loss
             self.best_epoch = epoch
             self._best = _values(self._model.variables)
+        if not self._writes:
+            return
         about = {
             "fingerprint": self._fingerprint,
             "epoch": epoch,

@@ -25,6 +25,11 @@ class Examples(Protocol):
         """A `tf.TensorSpec` for the inputs and each of the targets, of any batch size."""
         ...
 
+    @property
+    def shares(self) -> Array | None:
+        """float64 `[n]`, how likely each row is to be drawn; None: an epoch draws each once."""
+        ...
+
     def rows(self, rows: NDArray[np.int64], epoch: int) -> tuple[Array, ...]:
         """Inputs and targets of these rows, as an epoch sees them."""
         ...
@@ -37,6 +42,7 @@ class PhotoExamples:
     pixels: Array  #: uint8 `[photos, height, width, 3]`, may be a mapped file
     truth: Array  #: float32 `[n, tags]`
     places: Array  #: `[n]`, the place of each row among the pixels
+    shares: Array | None = None
 
     def __len__(self) -> int:
         return len(self.places)
@@ -58,6 +64,7 @@ class FeatureExamples:
     truth: Array  #: float32 `[n, tags]`
     places: Array  #: `[n]`, the place of each row among the photos
     seed: int
+    shares: Array | None = None
 
     def __len__(self) -> int:
         return len(self.places)
@@ -71,6 +78,14 @@ class FeatureExamples:
         size = len(self)
         drawn = np.random.default_rng([self.seed, epoch]).integers(len(self.features), size=size)
         return self.features[drawn[rows], self.places[rows]], self.truth[rows]
+
+
+def drawn(examples: Examples, random: np.random.Generator) -> NDArray[np.int64]:
+    """The rows of an epoch: as many as there are, each once or by its share."""
+    size = len(examples)
+    if examples.shares is None:
+        return random.permutation(size)
+    return random.choice(size, size, p=examples.shares)
 
 
 def batches(

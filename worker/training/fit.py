@@ -19,7 +19,8 @@ import tensorflow as tf
 from shared.errors import TrainingDiverged
 from worker.training.augment import augment
 from worker.training.checkpoint import Checkpoint
-from worker.training.examples import Examples, batches
+from worker.training.cluster import Cluster
+from worker.training.examples import Examples, batches, drawn
 from worker.training.losses import Loss, cross_entropy
 from worker.training.schedule import Schedule
 
@@ -42,7 +43,7 @@ class Progress:
 class Fitted:
     """How a fit went; the network has the weights of the best epoch."""
 
-    best_epoch: int  #: counted from 1
+    best_epoch: int  #: counted from 1; 0 where nothing was better than the beginning
     epochs: int  #: that it took, those before a restart included
     best_validation_loss: float
 
@@ -55,6 +56,8 @@ def fit(
     validation: Examples,
     *,
     schedule: Schedule,
+    seed: int,
+    cluster: Cluster,
     checkpoint: Path,
     fingerprint: str,
     on_progress: Callable[[Progress], None],
@@ -63,40 +66,53 @@ def fit(
 
     Adam with decoupled weight decay; after each epoch everything goes into `checkpoint`, and order
     and augmentation are drawn from seed and epoch: a fit that was killed ends where an unbroken
-    one would have.
+    one would have. Processes of a cluster share each batch, and step with the mean of their
+    gradients.
 
     Args:
-        network: its trainable variables are what is fitted.
+        network: its trainable variables are what is fitted; made within the cluster's scope.
         judged: the same weights as they will serve, from inputs to scores.
         loss: over the network's outputs and the targets of a batch.
         train: what is learned from.
         validation: what chooses the epoch, by the cross-entropy of the scores.
-        schedule: epochs, batch size, learning rate, seed.
-        checkpoint: file that is taken up if it is there and carries the same fingerprint.
+        schedule: epochs, batch size, learning rate.
+        seed: decides order and augmentation.
+        cluster: this process and those that train with it.
+        checkpoint: file that is taken up if it is there and carries the same fingerprint; the
+            chief writes it, and all processes of a cluster read it.
         fingerprint: names the data set and all that decides the fit.
         on_progress: called after every epoch; what it raises ends the fit.
 
     Raises:
         TrainingDiverged: the loss is not a number any more.
     """
-    optimizer = keras.optimizers.AdamW(schedule.learning_rate, weight_decay=schedule.weight_decay)
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    optimizer.build(network.trainable_variables)
+    with cluster.strategy.scope():
+        optimizer = keras.optimizers.AdamW(
+            schedule.learning_rate, weight_decay=schedule.weight_decay
+        )
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        optimizer.build(network.trainable_variables)
     state = Checkpoint(
         network,
         optimizer,
         checkpoint,
-        fingerprint=json.dumps([fingerprint, asdict(schedule)]),
+        fingerprint=json.dumps([fingerprint, asdict(schedule), seed, cluster.size]),
+        writes=cluster.chief,
     )
-    learn = _learner(network, optimizer, loss, train, augmented=schedule.augmented)
+    learn = _learner(network, optimizer, loss, train, cluster, augmented=schedule.augmented)
     judge = _judge(judged, validation)
     epoch = state.restore()
+    if epoch is None:
+        epoch = 0
+        state.save(epoch, _mean_loss(judge, validation, cluster))
     while epoch < schedule.epochs and not schedule.gives_up(epoch, state.best_epoch):
         optimizer.learning_rate.assign(schedule.rate(epoch))
         started = time.perf_counter()
-        train_loss = _learn_epoch(learn, train, schedule, epoch)
+        train_loss = _learn_epoch(
+            learn, train, cluster, batch_photos=schedule.batch_photos, seed=seed, epoch=epoch
+        )
         seconds = time.perf_counter() - started
-        validation_loss = _mean_loss(judge, validation)
+        validation_loss = _mean_loss(judge, validation, cluster)
         epoch += 1
         state.save(epoch, validation_loss)
         on_progress(
@@ -118,18 +134,23 @@ def _learner(
     optimizer: keras.Optimizer,
     loss: Loss,
     examples: Examples,
+    cluster: Cluster,
     *,
     augmented: bool,
 ) -> Callable[..., Any]:
-    @tf.function(input_signature=[*examples.signature, tf.TensorSpec([2], tf.int32)])
-    def learn(inputs: Any, truth: Any, seed: Any) -> Any:
+    def step(inputs: Any, truth: Any, seed: Any) -> Any:
         seen = augment(inputs, seed) if augmented else tf.cast(inputs, tf.float32)
         with tf.GradientTape() as tape:
             found = loss(network(seen, training=True), truth)
-            penalised = tf.add_n([found, *network.losses])
+            # The gradients of all processes are added up.
+            penalised = tf.add_n([found, *network.losses]) / cluster.size
         variables = network.trainable_variables
         optimizer.apply(tape.gradient(penalised, variables), variables)
         return found
+
+    @tf.function(input_signature=[*examples.signature, tf.TensorSpec([2], tf.int32)])
+    def learn(inputs: Any, truth: Any, seed: Any) -> Any:
+        return cluster.strategy.run(step, args=(inputs, truth, seed))
 
     return learn
 
@@ -143,22 +164,34 @@ def _judge(judged: keras.Model, examples: Examples) -> Callable[..., Any]:
 
 
 def _learn_epoch(
-    learn: Callable[..., Any], train: Examples, schedule: Schedule, epoch: int
+    learn: Callable[..., Any],
+    train: Examples,
+    cluster: Cluster,
+    *,
+    batch_photos: int,
+    seed: int,
+    epoch: int,
 ) -> float:
-    order = np.random.default_rng([schedule.seed, epoch]).permutation(len(train))
+    order = drawn(train, np.random.default_rng([seed, epoch]))
+    # Equal shares: a process that ran out of batches would leave the others waiting.
+    shared = len(order) // cluster.size * cluster.size
+    own = order[:shared][cluster.place :: cluster.size]
+    size = max(1, batch_photos // cluster.size)
     total = tf.constant(0.0)
-    for step, (inputs, truth) in enumerate(batches(train, order, epoch, schedule.batch_photos)):
-        seed = np.array([schedule.seed * 100_003 + epoch, step], np.int32)
-        total += learn(inputs, truth, seed) * float(len(inputs))
-    mean = float(total) / len(order)
+    for step, (inputs, truth) in enumerate(batches(train, own, epoch, size)):
+        draw = np.array([seed * 100_003 + epoch, step * cluster.size + cluster.place], np.int32)
+        total += learn(inputs, truth, draw) * float(len(inputs))
+    [summed] = cluster.sums([float(total)])
+    mean = summed / shared
     if not np.isfinite(mean):
         raise TrainingDiverged(f"in epoch {epoch}")
     return mean
 
 
-def _mean_loss(judge: Callable[..., Any], validation: Examples) -> float:
+def _mean_loss(judge: Callable[..., Any], validation: Examples, cluster: Cluster) -> float:
     total = 0.0
-    order = np.arange(len(validation))
+    order = np.arange(len(validation))[cluster.place :: cluster.size]
     for inputs, truth in batches(validation, order, 0, VALIDATION_BATCH_PHOTOS):
         total += float(judge(inputs, truth)) * len(inputs)
-    return total / len(validation)
+    [summed] = cluster.sums([total])
+    return summed / len(validation)

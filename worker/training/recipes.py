@@ -15,57 +15,53 @@ DEFAULT: Final = "compact"
 
 
 @dataclass(frozen=True, slots=True)
+class Tuning:
+    """How the end of a pre-trained body is fitted with its head, once the head is."""
+
+    layers: int  #: the last ones with weights, batch normalisations not counted
+    schedule: Schedule
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """What, besides the photos and the seed, decides a training."""
 
     name: str
     network: Network
     side: int  #: of the square photo that the network takes, in pixels
-    epochs: int
-    batch_photos: int
-    learning_rate: float
-    annealed: bool = False  #: the rate falls to nothing, along half a cosine
-    weight_decay: float = 0.0
-    patience: int | None = None  #: epochs without a better validation loss before it ends
-    augmented: bool = False
+    schedule: Schedule  #: of the network, or of the head on a frozen body
+    tuning: Tuning | None = None  #: of a body that does not stay frozen
+    balanced: bool = False  #: small sets and photos without tags are drawn more often
     thresholds: Thresholds = "single"
     preprocessing: str = RGB_AREA
     split: Literal["product", "image"] = "product"
     views: int = 0  #: augmented views of each photo that the body sees; for what has one
     soft_targets: float = 0.0  #: share of the teacher's scores in the targets
 
-    def schedule(self, seed: int) -> Schedule:
-        """How the network is fitted."""
-        return Schedule(
-            epochs=self.epochs,
-            batch_photos=self.batch_photos,
-            learning_rate=self.learning_rate,
-            seed=seed,
-            annealed=self.annealed,
-            weight_decay=self.weight_decay,
-            patience=self.patience,
-            augmented=self.augmented,
-        )
+    def lasting(self, epochs: int) -> "Recipe":
+        """The recipe with another number of epochs."""
+        return replace(self, schedule=replace(self.schedule, epochs=epochs))
 
 
 _PAPER: Final = Recipe(
     name="paper-vanilla",
     network="vanilla",
     side=35,
-    epochs=250,
-    batch_photos=512,
-    learning_rate=5e-4,
-    patience=8,
+    schedule=Schedule(epochs=250, batch_photos=512, learning_rate=5e-4, patience=8),
 )
 
 _BACKBONE: Final = Recipe(
     name="backbone",
     network="backbone",
     side=224,
-    epochs=40,
-    batch_photos=256,
-    learning_rate=1e-2,
-    annealed=True,
+    schedule=Schedule(epochs=40, batch_photos=256, learning_rate=1e-2, annealed=True),
+    tuning=Tuning(
+        layers=4,
+        schedule=Schedule(
+            epochs=3, batch_photos=32, learning_rate=1e-4, annealed=True, augmented=True
+        ),
+    ),
+    balanced=True,
     thresholds="hamming",
     views=1,
 )
@@ -74,18 +70,21 @@ RECIPES: Final[dict[str, Recipe]] = {
     recipe.name: recipe
     for recipe in (
         _PAPER,
-        replace(_PAPER, name="paper-vgg16", network="vgg16", epochs=75),
-        replace(_PAPER, name="paper-densenet", network="densenet121", epochs=75),
+        replace(_PAPER, name="paper-vgg16", network="vgg16").lasting(75),
+        replace(_PAPER, name="paper-densenet", network="densenet121").lasting(75),
         Recipe(
             name="compact",
             network="compact",
             side=48,
-            epochs=18,
-            batch_photos=64,
-            learning_rate=1e-3,
-            annealed=True,
-            weight_decay=0.02,
-            augmented=True,
+            schedule=Schedule(
+                epochs=24,
+                batch_photos=64,
+                learning_rate=1e-3,
+                annealed=True,
+                weight_decay=0.02,
+                augmented=True,
+            ),
+            balanced=True,
             thresholds="hamming",
             soft_targets=0.7,
         ),
@@ -118,5 +117,5 @@ def recipe_of(name: str, *, paper_faithful: bool = False) -> Recipe:
         found,
         preprocessing=BGR_BILINEAR,
         split="image",
-        patience=None,
+        schedule=replace(found.schedule, patience=None),
     )

@@ -1,7 +1,7 @@
 """A training as it is asked for, and done in this process."""
 
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -48,7 +48,7 @@ class TrainingRequest(BaseModel):
             SetupError: there is no such recipe.
         """
         recipe = recipe_of(self.recipe, paper_faithful=self.paper_faithful)
-        return recipe if self.epochs is None else replace(recipe, epochs=self.epochs)
+        return recipe if self.epochs is None else recipe.lasting(self.epochs)
 
 
 def inline(request: TrainingRequest) -> None:
@@ -61,7 +61,7 @@ def inline(request: TrainingRequest) -> None:
         TextColumn("{task.description}"),
         console=Console(stderr=True),
     ) as bars:
-        bar = bars.add_task("", total=request.chosen_recipe().epochs, stage="starting")
+        bar = bars.add_task("", total=request.chosen_recipe().schedule.epochs, stage="starting")
 
         def show(done: dict[str, Any]) -> None:
             bars.update(bar, stage=done["stage"])
@@ -70,7 +70,8 @@ def inline(request: TrainingRequest) -> None:
                 bars.update(bar, completed=done["epoch"], total=done["epochs"], description=loss)
 
         artifact = perform(request, show)
-    Console().print(f"{artifact.version} is in {request.out}", highlight=False)
+    told = f"{artifact.version} is in" if artifact else "helped; the first process writes"
+    Console().print(f"{told} {request.out}", highlight=False)
 
 
 def enqueue(settings: Settings, request: TrainingRequest) -> None:
@@ -82,13 +83,16 @@ def enqueue(settings: Settings, request: TrainingRequest) -> None:
     Console().print(f"training run {run_id} is asked for; the table training_run shows how it goes")
 
 
-def perform(request: TrainingRequest, show: Callable[[dict[str, Any]], None]) -> Artifact:
+def perform(request: TrainingRequest, show: Callable[[dict[str, Any]], None]) -> Artifact | None:
     """Does what is asked for.
 
     Args:
         request: what is wanted.
         show: called with the stage, and in a fit with each epoch; what it raises ends the
             training.
+
+    Returns:
+        What was made; None in a process that only helped another.
 
     Raises:
         SetupError: the extra `train` is not installed, or the recipe lacks a file.
@@ -122,6 +126,8 @@ def perform(request: TrainingRequest, show: Callable[[dict[str, Any]], None]) ->
         ),
         told,
     )
+    if result is None:
+        return None
     for complaint in result.complaints:
         log.warning("dataset.unusable", example=complaint)
     return result.artifact

@@ -1,5 +1,6 @@
 """A training worker: does the runs that messages name, and makes their models known."""
 
+import os
 import threading
 from collections.abc import Callable
 from typing import Any, Self
@@ -12,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from shared.db import training_runs
 from shared.db.retry import retrying, transient
 from shared.db.training_runs import TrainingClaim
-from shared.errors import TaggerError
+from shared.errors import SetupError, TaggerError
 from worker.model.registry import register
 from worker.model.store import Kept, ModelStore
 from worker.training.request import TrainingRequest, perform
@@ -36,7 +37,12 @@ class TrainingWorker:
             engine: where the runs are.
             store: takes the artifacts that are made.
             stopping: whether this process was asked to stop; asked after every epoch.
+
+        Raises:
+            SetupError: the process is one of several that are to train one network together.
         """
+        if os.environ.get("TF_CONFIG"):
+            raise SetupError("unset TF_CONFIG: it is for `tagger train` without --queue")
         self._engine = engine
         self._store = store
         self._stopping = stopping

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """What, besides photos and network, decides a fit."""
+    """What, besides network, photos and seed, decides a fit."""
 
     epochs: int  #: at most, those before a restart included
     batch_photos: int
     learning_rate: float
-    seed: int = 0
     annealed: bool = False  #: the rate falls to nothing along half a cosine
     weight_decay: float = 0.0
     patience: int | None = None  #: epochs without a better validation loss before it ends

@@ -21,11 +21,13 @@ from worker.model.manifest import InputSize, Provenance
 from worker.model.tagger import Tagger
 from worker.training.card import CardFacts, model_card
 from worker.training.catalogue import SERVED, parents_of, related_of
+from worker.training.cluster import join, precision
 from worker.training.export import Exported, export, keras_scores
 from worker.training.fit import Progress
-from worker.training.learn import Files, Learned, Learner
+from worker.training.learn import learn
 from worker.training.prepare import Limits, Prepared, Rows, prepare
 from worker.training.recipes import Recipe, recipe_of
+from worker.training.trainer import Files, Learned, Trainer
 
 LIMITS = Limits(
     max_photo_pixels=Settings.model_fields["max_photo_pixels"].default,
@@ -65,38 +67,50 @@ class TrainResult:
 
 def train(
     order: Order, on_progress: Callable[[str, Progress | None], None] | None = None
-) -> TrainResult:
+) -> TrainResult | None:
     """Prepares, fits, exports, chooses thresholds, measures and writes the artifact.
+
+    Processes that train together (see `worker.training.cluster`) share the fit; the rest is the
+    first one's.
 
     Args:
         order: what is wanted.
         on_progress: called with each stage, and in a fit after every epoch; what it raises ends
             the training, which goes on from there when it is started again.
 
+    Returns:
+        What was made; None in a process that only helped.
+
     Raises:
         DatasetError: nothing usable in the data set, or too little for a split.
         SetupError: a file that the recipe needs is missing or refused.
         TrainingDiverged: the loss is not a number any more.
+        ClusterLost: a process that trained along is gone.
         ArtifactError: the artifact cannot be written.
     """
     show = on_progress or _silent
+    cluster = join()
     recipe = order.recipe
     work = order.work or order.out.with_name(f".{order.out.name}.training")
     show("reading photos", None)
-    prepared = prepare(
-        order.data,
-        work,
-        side=recipe.side,
-        seed=order.seed,
-        limits=order.limits,
-        leave_out=order.leave_out,
-        by=recipe.split,
-        preprocessing=recipe.preprocessing,
-    )
     files = Files(work, order.backbone, order.weights, order.backbone_sha256)
-    learned = Learner(
-        recipe, prepared, files, seed=order.seed, limits=order.limits, on_progress=show
-    ).learn()
+    with cluster.held_together():
+        prepared = cluster.in_turn(
+            lambda: prepare(
+                order.data,
+                work,
+                side=recipe.side,
+                seed=order.seed,
+                limits=order.limits,
+                leave_out=order.leave_out,
+                by=recipe.split,
+                preprocessing=recipe.preprocessing,
+            )
+        )
+        trainer = Trainer(prepared, files, order.seed, order.limits, cluster, show)
+        learned = learn(recipe, trainer)
+    if not cluster.chief:
+        return None
     show("exporting", None)
     exported = _export(learned, prepared, recipe)
     tagger = _tagger(exported, recipe, prepared)
@@ -107,7 +121,7 @@ def train(
     )
     show("judging", None)
     measured = _measured(tagger, prepared, thresholds.values)
-    described = _described(order, learned, exported, thresholds)
+    described = _described(order, learned, exported, thresholds, cluster.size)
     draft = _draft(prepared, recipe, exported, thresholds, measured=measured, described=described)
     facts = CardFacts(
         photos=prepared.dataset.photos,
@@ -217,12 +231,18 @@ def _draft(
 
 
 def _described(
-    order: Order, learned: Learned, exported: Exported, thresholds: FittedThresholds
+    order: Order,
+    learned: Learned,
+    exported: Exported,
+    thresholds: FittedThresholds,
+    processes: int,
 ) -> dict[str, Any]:
     """Everything needed to repeat the training, and what came of its choices."""
     return {
         **asdict(order.recipe),
         "seed": order.seed,
+        "precision": precision(),
+        "processes": processes,
         "left_out_sets": sorted(order.leave_out),
         **learned.described,
         "best_epoch": learned.fitted.best_epoch,
@@ -256,8 +276,9 @@ def _command(order: Order) -> str:
     faithful = order.recipe.split == "image"
     if faithful:
         words.append("--paper-faithful")
-    if order.recipe.epochs != recipe_of(order.recipe.name, paper_faithful=faithful).epochs:
-        words += ["--epochs", str(order.recipe.epochs)]
+    epochs = order.recipe.schedule.epochs
+    if epochs != recipe_of(order.recipe.name, paper_faithful=faithful).schedule.epochs:
+        words += ["--epochs", str(epochs)]
     if order.backbone is not None:
         words += ["--backbone", order.backbone.name]
     if order.weights is not None:

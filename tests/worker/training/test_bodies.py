@@ -1,6 +1,5 @@
 """The recipes that start from a pre-trained body, each from photos to an artifact that serves."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +30,7 @@ def _quickly_timed(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[
 
 
 def _train(name: str, data: Path, body: Path, out: Path) -> tuple[list[str], np.ndarray]:
-    recipe = replace(recipe_of(name), epochs=2)
+    recipe = recipe_of(name).lasting(2)
     stages: list[str] = []
     train(
         Order(data=data, out=out, recipe=recipe, backbone=body),
@@ -66,7 +65,7 @@ def test_the_compact_network_learns_from_a_teacher(data: Path, tmp_path: Path) -
     assert np.isfinite(scores).all()
     assert list(dict.fromkeys(stages)) == [
         *("reading photos", "photos for the teacher", "view 1 of 2", "view 2 of 2"),
-        *("head", "network", "exporting", "judging"),
+        *("head", "body", "asking the teacher", "network", "exporting", "judging"),
     ]
     artifact = load(tmp_path / "model")
     assert artifact.manifest.input.width == 48
@@ -85,5 +84,5 @@ def test_the_compact_network_starts_from_no_other_body(data: Path, tmp_path: Pat
 def test_without_a_body_the_recipe_says_what_it_needs(
     name: str, data: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(SetupError, match=f"{name} starts from a pre-trained network"):
+    with pytest.raises(SetupError, match="starts from a pre-trained network"):
         train(Order(data=data, out=tmp_path / "model", recipe=recipe_of(name)))

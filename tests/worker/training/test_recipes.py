@@ -1,5 +1,7 @@
 """A recipe is looked up by name, and only the paper's can be faithful to it."""
 
+from dataclasses import replace
+
 import pytest
 
 from shared.errors import SetupError
@@ -23,8 +25,9 @@ def test_a_faithful_recipe_splits_and_decodes_as_the_notebooks_did(name: str) ->
     mended, faithful = recipe_of(name), recipe_of(name, paper_faithful=True)
     assert (mended.split, mended.preprocessing) == ("product", RGB_AREA)
     assert (faithful.split, faithful.preprocessing) == ("image", BGR_BILINEAR)
-    assert faithful.patience is None
-    assert (faithful.network, faithful.epochs) == (mended.network, mended.epochs)
+    assert faithful.schedule.patience is None
+    assert faithful.network == mended.network
+    assert faithful.schedule.epochs == mended.schedule.epochs
 
 
 @pytest.mark.parametrize("name", [name for name in RECIPES if not name.startswith("paper-")])
@@ -33,8 +36,8 @@ def test_no_other_recipe_can_be_faithful(name: str) -> None:
         recipe_of(name, paper_faithful=True)
 
 
-def test_the_schedule_is_the_recipes_with_a_seed() -> None:
-    schedule = recipe_of("compact").schedule(5)
-    assert (schedule.epochs, schedule.batch_photos, schedule.seed) == (18, 64, 5)
-    assert schedule.rate(0) == pytest.approx(1e-3)
-    assert schedule.rate(9) == pytest.approx(5e-4)
+def test_a_shorter_recipe_is_annealed_over_its_own_epochs() -> None:
+    recipe = recipe_of("compact").lasting(6)
+    assert recipe == replace(recipe_of("compact"), schedule=recipe.schedule)
+    assert recipe.schedule.rate(0) == pytest.approx(1e-3)
+    assert recipe.schedule.rate(3) == pytest.approx(5e-4)

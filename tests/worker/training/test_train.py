@@ -23,6 +23,7 @@ pytest.importorskip("tensorflow")
 
 from worker.training.fit import Progress
 from worker.training.recipes import recipe_of
+from worker.training.schedule import Schedule
 from worker.training.train import Order, TrainResult, train
 
 EPOCHS = 12
@@ -53,13 +54,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
         _into(epochs)(stage, progress)
 
     result = train(_order(data, folder / "model"), tell)
+    assert result is not None
     return Trained(data, folder / "model", result, stages, epochs)
 
 
 def _order(data: Path, out: Path, *, epochs: int = EPOCHS, **changes: Any) -> Order:
     # Few photos: smaller batches, or an epoch would be a single step.
-    recipe = replace(recipe_of("paper-vanilla"), epochs=epochs, batch_photos=32, learning_rate=1e-3)
-    recipe = replace(recipe, patience=None)
+    schedule = Schedule(epochs=epochs, batch_photos=32, learning_rate=1e-3)
+    recipe = replace(recipe_of("paper-vanilla"), schedule=schedule)
     return Order(data=data, out=out, recipe=recipe, **changes)
 
 
@@ -176,6 +178,7 @@ def test_sets_that_are_left_out_are_judged_apart(tmp_path: Path) -> None:
         data, [entry | {"set": "far"} if i % 4 == 0 else entry for i, entry in enumerate(rows)]
     )
     result = train(_order(data, tmp_path / "model", epochs=1, leave_out=["far"]))
+    assert result is not None
     metrics = result.artifact.manifest.metrics
     assert list(metrics["left_out"]["by_set"]) == ["far"]
     assert list(metrics["test"]["by_set"]) == ["drawn"]
