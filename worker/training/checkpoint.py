@@ -55,7 +55,7 @@ class Checkpoint:
                     return None
                 live = [arrays[f"live{i}"] for i in range(len(self._live))]
                 best = [arrays[f"best{i}"] for i in range(len(self._best))]
-        except (OSError, ValueError, KeyError, BadZipFile):  # none yet, or not one of ours
+        except (OSError, EOFError, ValueError, KeyError, BadZipFile):  # none yet, or not ours
             return None
         for variable, value in zip(self._live, live, strict=True):
             variable.assign(value)

@@ -6,6 +6,7 @@
 # pyright: reportAttributeAccessIssue=false
 
 import json
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -24,7 +25,9 @@ from worker.training.examples import Examples, batches, drawn
 from worker.training.losses import Loss, cross_entropy
 from worker.training.schedule import Schedule
 
-VALIDATION_BATCH_PHOTOS = 512
+#: Of a batch of validation photos or features: what a network makes of a large photo at every
+#: layer has to fit into memory.
+VALIDATION_BATCH_VALUES = 2 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +194,9 @@ def _learn_epoch(
 def _mean_loss(judge: Callable[..., Any], validation: Examples, cluster: Cluster) -> float:
     total = 0.0
     order = np.arange(len(validation))[cluster.place :: cluster.size]
-    for inputs, truth in batches(validation, order, 0, VALIDATION_BATCH_PHOTOS):
+    values = math.prod(validation.signature[0].shape[1:])
+    size = max(1, VALIDATION_BATCH_VALUES // values)
+    for inputs, truth in batches(validation, order, 0, size):
         total += float(judge(inputs, truth)) * len(inputs)
     [summed] = cluster.sums([total])
     return summed / len(validation)

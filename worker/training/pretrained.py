@@ -27,7 +27,7 @@ from worker.training.trainer import Files, Learned, Trainer, policy
 
 #: Rows whose features say how features are spread.
 SPREAD_PHOTOS: Final = 20_000
-_SCORED_PHOTOS: Final = 256
+_SCORED_PHOTOS: Final = 32
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ class Recipe:
     side: int  #: of the square photo that the network takes, in pixels
     schedule: Schedule  #: of the network, or of the head on a frozen body
     tuning: Tuning | None = None  #: of a body that does not stay frozen
-    balanced: bool = False  #: small sets and photos without tags are drawn more often
+    balanced: bool = False  #: photos without tags, where few, are drawn more often
     thresholds: Thresholds = "single"
     preprocessing: str = RGB_AREA
     split: Literal["product", "image"] = "product"
