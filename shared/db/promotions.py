@@ -22,7 +22,7 @@ def champion(connection: Connection) -> int | None:
 def promote(
     connection: Connection, model_id: int, *, kind: Kind, gate: Mapping[str, Any]
 ) -> int | None:
-    """Makes a model the champion, and retires the one before it.
+    """Makes a model the champion, and retires the one before it; neither is a shadow then.
 
     Args:
         connection: a transaction.
@@ -40,7 +40,7 @@ def promote(
     connection.execute(
         text("""
             UPDATE model SET status = CASE WHEN id = :id THEN 'champion' ELSE 'retired' END,
-                shadow_share = CASE WHEN id = :id THEN NULL ELSE shadow_share END
+                shadow_share = NULL
             WHERE status = 'champion' OR id = :id
         """),
         {"id": model_id},
@@ -70,14 +70,20 @@ def promote_first(connection: Connection, model_id: int) -> bool:
 
 
 def before(connection: Connection, model_id: int) -> int | None:
-    """The champion that a model took over from, by its last promotion that was no way back.
+    """The champion that a rollback leads to from a model that serves; None without any.
 
-    Going back twice therefore goes back two promotions, not to and fro.
+    A rollback takes the last promotion off those that stand. Going back twice therefore goes
+    back two promotions, not to and fro, also where a model was promoted more than once.
     """
-    return connection.execute(
-        text("""
-            SELECT previous_id FROM promotion
-            WHERE model_id = :id AND kind <> 'rollback' ORDER BY id DESC LIMIT 1
-        """),
-        {"id": model_id},
-    ).scalar_one_or_none()
+    standing: list[int] = []  # champions, each after the one it took over from
+    for row in connection.execute(
+        text("SELECT model_id, previous_id, kind FROM promotion ORDER BY id")
+    ):
+        if row.kind == "rollback":
+            while standing and standing[-1] != row.model_id:
+                standing.pop()
+        elif row.previous_id is not None and standing[-1:] != [row.previous_id]:
+            standing.append(row.previous_id)  # a worker of before made it champion
+        if standing[-1:] != [row.model_id]:
+            standing.append(row.model_id)
+    return standing[-2] if len(standing) > 1 and standing[-1] == model_id else None

@@ -155,8 +155,7 @@ def _manifest_text(draft: Draft, contents: Mapping[str, bytes]) -> str:
 
 def _manifest(content: bytes) -> Manifest:
     try:
-        raw: object = json.loads(content, parse_constant=_no_constant)
-        return Manifest.model_validate(raw)
+        return Manifest.model_validate(_json(content))
     except ValidationError as error:
         raise ArtifactError(f"{MANIFEST}: {_in_words(error)}") from None
     except (ValueError, RecursionError) as error:
@@ -165,7 +164,7 @@ def _manifest(content: bytes) -> Manifest:
 
 def _related(content: bytes, manifest: Manifest) -> RelatedTags:
     try:
-        related = RelatedFile.model_validate(json.loads(content, parse_constant=_no_constant))
+        related = RelatedFile.model_validate(_json(content))
         # Rows of unequal length are a ValueError here, a wrong shape is one below.
         matrix = np.array(related.matrix, np.float32)
         settings = manifest.related
@@ -194,7 +193,20 @@ def _read_checked(folder: Path, name: str, entry: FileEntry) -> bytes:
     return content
 
 
-def _read(folder: Path, name: str, max_bytes: int) -> bytes:
+def read_plain(folder: Path, name: str, max_bytes: int) -> bytes | None:
+    """The bytes of a plain file in a folder, by a descriptor that follows no link.
+
+    Args:
+        folder: the folder; it may itself be reached by a link.
+        name: of the file.
+        max_bytes: as many as there may be.
+
+    Returns:
+        All of them; None where there is no such file.
+
+    Raises:
+        ArtifactError: it is a link, a pipe or another thing that is no file, or too large.
+    """
     try:
         # NONBLOCK, or a named pipe would hold the worker for ever.
         descriptor = os.open(folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -202,10 +214,19 @@ def _read(folder: Path, name: str, max_bytes: int) -> bytes:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise ArtifactError(f"{name}: not a plain file")
             content = file.read(max_bytes + 1)
+    except FileNotFoundError:
+        return None
     except OSError as error:
         raise ArtifactError(f"{folder / name}: {error.strerror}") from None
     if len(content) > max_bytes:
         raise ArtifactError(f"{name}: more than {max_bytes} bytes")
+    return content
+
+
+def _read(folder: Path, name: str, max_bytes: int) -> bytes:
+    content = read_plain(folder, name, max_bytes)
+    if content is None:
+        raise ArtifactError(f"{folder / name}: No such file or directory")
     return content
 
 
@@ -236,6 +257,12 @@ def _in_words(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(str(step) for step in first["loc"])
     return f"{where}: {first['msg']}" if where else str(first["msg"])
+
+
+def _json(content: bytes) -> object:
+    if rb"\u0000" in content:  # no other way leads to it in JSON
+        raise ValueError("it has a NUL character, which Postgres takes in no text")
+    return json.loads(content, parse_constant=_no_constant)
 
 
 def _no_constant(name: str) -> float:

@@ -1,18 +1,25 @@
 """`tagger model`: which models there are, and which of them serves."""
 
 import json
+from contextlib import suppress
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
+from sqlalchemy import Row
 
 from shared.db import decisions, models
 from shared.db.session import make_engine
-from shared.errors import PromotionRefused, SetupError
+from shared.errors import ArtifactError, ModelUnknown, SetupError
 from shared.settings import load_settings
+
+if TYPE_CHECKING:
+    from worker.model.artifact import Artifact
+    from worker.model.store import ModelStore
 
 app = typer.Typer(
     help="Models: candidates, the champion that serves, and its shadow.", no_args_is_help=True
@@ -21,6 +28,8 @@ app = typer.Typer(
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
 Version = Annotated[str, typer.Argument(help="As `tagger model list` shows it.")]
 
+_STANDING = {"candidate": "a candidate", "champion": "the champion", "retired": "retired,"}
+
 
 @app.command()
 def add(
@@ -28,14 +37,25 @@ def add(
     as_json: Json = False,
 ) -> None:
     """Register a model as a candidate, and keep a copy of its artifact."""
-    from worker.model.registry import decision_of, register  # noqa: PLC0415  # slow to import
+    from worker.model.registry import (  # noqa: PLC0415  # slow to import
+        decision_of,
+        refuse_other_pixels,
+        register,
+    )
     from worker.model.store import ModelStore  # noqa: PLC0415
     from worker.model.tagger import Tagger  # noqa: PLC0415
 
     settings = load_settings()
-    kept = ModelStore(settings).keep(source)
+    engine = make_engine(settings, role="model")
+    store = ModelStore(settings)
+    kept = store.keep(source)
     Tagger(kept.artifact)  # what LiteRT refuses here, it refuses everywhere
-    with make_engine(settings, role="model").begin() as connection:
+    with suppress(ModelUnknown), engine.connect() as connection:
+        known = models.find(connection, kept.artifact.version)
+        connection.rollback()  # its artifact may have to be fetched
+        if (before := _still_there(store, known)) is not None:
+            refuse_other_pixels(before, kept.artifact)
+    with engine.begin() as connection:
         model_id = register(connection, kept.artifact, kept=kept)
         models.relocate(
             connection,
@@ -57,7 +77,7 @@ def add(
     if as_json:
         typer.echo(json.dumps(found))
         return
-    typer.echo(f"{row.version} is a {row.status} at {row.location}")
+    typer.echo(f"{row.version} is {_STANDING[row.status]} at {row.location}")
     if not its_own.active:
         typer.echo(
             f"Its thresholds are decision {its_own.number}, which is not in force: "
@@ -78,21 +98,30 @@ def list_models(as_json: Json = False) -> None:
     if as_json:
         typer.echo(json.dumps(rows))
         return
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for name in ("version", "status", "created", "Hamming", "mAP", "macro F1", "photos"):
+    table = Table(box=None, padding=(0, 1, 0, 0))  # fits a terminal of 80 columns
+    table.add_column("version", no_wrap=True)
+    for name in ("status", "created", "Hamming", "mAP", "macro F1", "photos"):
         table.add_column(name, overflow="fold")
-    table.add_column("serving since", overflow="fold")
     for row in rows:
         shadow = f", shadow {row['shadow_share']:.0%}" if row["shadow_share"] else ""
         table.add_row(
             row["version"],
             row["status"] + shadow,
-            row["created_at"][:16].replace("T", " "),
+            row["created_at"][:10],
             *(_number(row[name]) for name in ("hamming", "map", "macro_f1")),
             f"{row['photos']:,}",
-            (row["serving_since"] or "")[:16].replace("T", " "),
         )
     Console().print(table)
+    for row in rows:
+        if row["serving_since"]:
+            since = datetime.fromisoformat(row["serving_since"]).astimezone(UTC)
+            typer.echo(
+                f"{row['version']} serves since {since:%Y-%m-%d %H:%M} UTC ({row['serving_by']}), "
+                f"by decision {_number(row['decision'])} of {_number(row['decisions'])}"
+            )
+    for row in rows:
+        if row["rollback_here"]:
+            typer.echo(f"`tagger model rollback` leads back to {row['version']}")
 
 
 @app.command()
@@ -150,6 +179,7 @@ def shadow(
         float, typer.Option(min=0.0001, max=1, help="Share of live photos it scores too.")
     ] = 0.1,
     off: Annotated[bool, typer.Option("--off", help="End it.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Let a model score some live photos beside the champion; its scores never become tags."""
     from worker.model.store import ModelStore  # noqa: PLC0415
@@ -160,18 +190,18 @@ def shadow(
     if off:
         with engine.begin() as connection:
             models.cast_shadow(connection, None, None)
-        typer.echo("no model shadows the champion")
+        _tell_shadow(None, None, as_json)
         return
     if version is None:
         raise SetupError("name the model, or --off")
     with engine.connect() as connection:
         row = models.find(connection, version)
     if row.status == "champion":
-        raise PromotionRefused(f"{version} is the champion, and cannot be its own shadow")
+        raise SetupError(f"{version} is the champion, and cannot be its own shadow")
     Tagger(ModelStore(settings).open_registered(row))
     with engine.begin() as connection:
         models.cast_shadow(connection, row.id, share)
-    typer.echo(f"{version} scores {share:.2%} of live photos; `tagger model diff` compares")
+    _tell_shadow(version, share, as_json)
 
 
 @app.command()
@@ -185,6 +215,22 @@ def diff(one: Version, other: Version, as_json: Json = False) -> None:
         typer.echo(json.dumps(found))
         return
     _print_diff(found)
+
+
+def _still_there(store: "ModelStore", row: Row[Any]) -> "Artifact | None":
+    """The artifact of a registered model; None where adding it again is what brings it back."""
+    with suppress(ArtifactError):
+        return store.open_registered(row)
+    return None
+
+
+def _tell_shadow(version: str | None, share: float | None, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps({"version": version, "share": share}))
+    elif share is None:
+        typer.echo("no model shadows the champion")
+    else:
+        typer.echo(f"{version} scores {share:.2%} of live photos; `tagger model diff` compares")
 
 
 def _tell(done: dict[str, Any], as_json: bool) -> None:

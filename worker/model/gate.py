@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,13 +112,26 @@ def refusal(numbers: Mapping[str, Any], margin: float) -> str | None:
 
 def test_measures(metrics: Mapping[str, Any]) -> dict[str, float | None]:
     """Hamming score, mAP and macro F1 of a model's test part, as its manifest has them."""
-    test: Mapping[str, Any] = metrics.get("test") or {}
-    overall: Mapping[str, Any] = test.get("overall") or test
+    test = entries(metrics, "test")
+    overall = entries(test, "overall") or test
     return {
-        "hamming": overall.get("hamming"),
-        "map": overall.get("map", overall.get("mean_average_precision")),
-        "macro_f1": overall.get("macro_f1"),
+        "hamming": number(overall.get("hamming")),
+        "map": number(overall.get("map", overall.get("mean_average_precision"))),
+        "macro_f1": number(overall.get("macro_f1")),
     }
+
+
+def entries(record: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """The entries under a name; none where a manifest, whose word this is, has no mapping."""
+    found = record.get(name)
+    return cast("Mapping[str, Any]", found) if isinstance(found, Mapping) else {}
+
+
+def number(value: object) -> float | None:
+    """A number that a manifest gives; None where it gives something else."""
+    if isinstance(value, bool) or not isinstance(value, float | int):
+        return None
+    return value
 
 
 def _held_out(dataset: Dataset, artifacts: Sequence[Artifact]) -> NDArray[np.bool_]:
@@ -129,10 +142,11 @@ def _held_out(dataset: Dataset, artifacts: Sequence[Artifact]) -> NDArray[np.boo
             continue
         recipe = provenance.recipe
         parts = _parts(dataset, recipe)
-        left_out: Sequence[str] = recipe.get("left_out_sets") or []
+        left_out = recipe.get("left_out_sets")
+        sets = cast("list[object]", left_out) if isinstance(left_out, list) else []
         held_out &= np.array(
             [
-                part == "test" or photo.set_name in left_out
+                part == "test" or photo.set_name in sets
                 for part, photo in zip(parts, dataset.photos, strict=True)
             ]
         )
@@ -140,11 +154,10 @@ def _held_out(dataset: Dataset, artifacts: Sequence[Artifact]) -> NDArray[np.boo
 
 
 def _parts(dataset: Dataset, recipe: Mapping[str, Any]) -> Sequence[str]:
-    seed = int(recipe.get("seed") or 0)
-    match recipe.get("split"):
-        case "product":
+    match recipe.get("split"), recipe.get("seed") or 0:
+        case "product", int(seed):
             return split(dataset.photos, seed, dataset.near_duplicates)
-        case "image":
+        case "image", int(seed):
             return image_split(dataset.photos, seed)
         case _:  # it does not say how: it may have been trained on any photo
             return ["train"] * len(dataset.photos)

@@ -117,12 +117,14 @@ def version_of(name: str, model_sha256: str) -> str:
 
 
 def _loop_in(parents: Mapping[str, str]) -> str | None:
+    done: set[str] = set()  # each tag is climbed from once, however deep the hierarchy is
     for tag in parents:
-        seen = {tag}
-        above = parents.get(tag)
-        while above is not None:
+        seen: set[str] = set()
+        above: str | None = tag
+        while above is not None and above not in done:
             if above in seen:
-                return tag
+                return above
             seen.add(above)
             above = parents.get(above)
+        done |= seen
     return None

@@ -1,32 +1,39 @@
 """What is known of registered models: all in a list, or two side by side."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
-from shared.db import models
+from shared.db import models, promotions
 from shared.db.decisions import Decisions
 from shared.domain.decision import Decision
+from worker.model import gate
 from worker.model.agreement import agreement
-from worker.model.gate import test_measures
 
 
 def listed(connection: Connection) -> list[dict[str, Any]]:
-    """Every model version, the newest first."""
+    """Every model version, the newest first.
+
+    Of the champion, `serving_by` says what made it serve: `first`, `gate`, `forced` or
+    `rollback`. `rollback_here` is True for the model that a rollback leads to.
+    """
+    champion = promotions.champion(connection)
+    back = promotions.before(connection, champion) if champion is not None else None
     rows = connection.execute(
         text("""
-            SELECT version, status, metrics, model.created_at, location, shadow_share,
+            SELECT model.id, version, status, metrics, model.created_at, location, shadow_share,
                 (SELECT number FROM decision WHERE model_id = model.id AND active) AS decision,
                 (SELECT max(number) FROM decision WHERE model_id = model.id) AS decisions,
-                CASE WHEN status = 'champion' THEN (
-                    SELECT max(promotion.created_at) FROM promotion WHERE model_id = model.id
-                ) END AS serving_since,
+                latest.created_at AS serving_since, latest.kind AS serving_by,
                 coalesce(scored.photos, 0) AS photos
             FROM model LEFT JOIN (
                 SELECT model_id, count(*) AS photos FROM photo
                 WHERE status = 'tagged' GROUP BY model_id
             ) AS scored ON scored.model_id = model.id
+            LEFT JOIN LATERAL (
+                SELECT promotion.created_at, kind FROM promotion
+                WHERE model_id = model.id ORDER BY promotion.id DESC LIMIT 1
+            ) AS latest ON status = 'champion'
             ORDER BY model.id DESC
         """)
     ).all()
@@ -35,9 +42,11 @@ def listed(connection: Connection) -> list[dict[str, Any]]:
             "version": row.version,
             "status": row.status,
             "created_at": row.created_at.isoformat(timespec="seconds"),
-            **test_measures(row.metrics),
+            **gate.test_measures(row.metrics),
             "photos": row.photos,
             "serving_since": row.serving_since and row.serving_since.isoformat(timespec="seconds"),
+            "serving_by": row.serving_by,
+            "rollback_here": row.id == back,
             "shadow_share": row.shadow_share,
             "decision": row.decision,
             "decisions": row.decisions,
@@ -80,8 +89,7 @@ def compared(connection: Connection, one: str, other: str) -> dict[str, Any]:
 
 
 def _described(connection: Connection, row: Row[Any], decision: Decision) -> dict[str, Any]:
-    test: Mapping[str, Any] = row.metrics.get("test") or {}
-    by_tag: Mapping[str, Mapping[str, Any]] = test.get("by_tag") or {}
+    by_tag = gate.entries(gate.entries(row.metrics, "test"), "by_tag")
     photos = connection.execute(
         text("SELECT count(*) FROM photo WHERE model_id = :id AND status = 'tagged'"),
         {"id": row.id},
@@ -89,14 +97,16 @@ def _described(connection: Connection, row: Row[Any], decision: Decision) -> dic
     return {
         "version": row.version,
         "status": row.status,
-        **test_measures(row.metrics),
+        **gate.test_measures(row.metrics),
         "photos": photos,
         "related_cutoff": decision.related.cutoff,
         "tags": {
             tag: {
                 "threshold": round(float(threshold), 6),
-                "f1": by_tag.get(tag, {}).get("f1"),
-                "average_precision": by_tag.get(tag, {}).get("average_precision"),
+                "f1": gate.number(gate.entries(by_tag, tag).get("f1")),
+                "average_precision": gate.number(
+                    gate.entries(by_tag, tag).get("average_precision")
+                ),
             }
             for tag, threshold in zip(decision.vocabulary, decision.thresholds, strict=True)
         },

@@ -98,7 +98,9 @@ def rollback(engine: Engine, settings: Settings) -> Promoted:
         champion, _ = models.in_service(connection)
         before = promotions.before(connection, champion.id) if champion else None
         if champion is None or before is None:
-            raise PromotionRefused("there was no champion before this one")
+            raise PromotionRefused(
+                "there was no champion before this one; `tagger model promote` makes another one"
+            )
         previous = models.by_id(connection, before)
     _loadable(ModelStore(settings), previous)
     with engine.begin() as connection:

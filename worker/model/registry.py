@@ -4,6 +4,7 @@ from sqlalchemy import Connection
 
 from shared.db import models, promotions
 from shared.domain.decision import Decision
+from shared.errors import ArtifactError
 from worker.model.artifact import Artifact
 from worker.model.store import Kept
 
@@ -45,3 +46,21 @@ def register(
     if champion:
         promotions.promote_first(connection, model_id)
     return model_id
+
+
+def refuse_other_pixels(known: Artifact, again: Artifact) -> None:
+    """Lets a known version take another place only with the pixels that it was judged by.
+
+    The version names the weights alone. Other thresholds wait as a decision; another size or
+    preprocessing would serve at once and past the gate, since workers read them off the artifact.
+
+    Raises:
+        ArtifactError: the pixels would be others.
+    """
+    for name in ("preprocessing", "input"):
+        was, would_be = getattr(known.manifest, name), getattr(again.manifest, name)
+        if was != would_be:
+            raise ArtifactError(
+                f"{known.version} is known with {name} {was}, not {would_be}: "
+                "the same weights on other pixels are another model"
+            )

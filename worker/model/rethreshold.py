@@ -52,7 +52,9 @@ def read_thresholds(path: Path) -> float | dict[str, float]:
             raise DecisionError(f"{path}: more than {MAX_FILE_BYTES} bytes")
         value: object = json.loads(content)
     except OSError as error:
-        raise DecisionError(f"{path}: {error.strerror}") from None
+        raise DecisionError(
+            f"{path} is neither a number nor a file that can be read: {error.strerror}"
+        ) from None
     except (ValueError, RecursionError):
         raise DecisionError(f"{path} is not JSON") from None
     if not isinstance(value, dict):
@@ -69,7 +71,10 @@ def read_thresholds(path: Path) -> float | dict[str, float]:
 def _number(of: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, float | int):
         raise DecisionError(f"{of}: a threshold is a number")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf  # an integer of hundreds of digits; too large, as its range says
 
 
 def changed(
@@ -101,7 +106,10 @@ def changed(
     for tag, value in named.items():
         if not 0 < value <= 1:  # also where it is not a number
             raise DecisionError(f"{tag}: {value} is not above 0 and at most 1")
-        new[column[tag]] = np.float32(value)
+        stored = round(value, 6)  # as the database keeps it: what is tried out is what comes
+        if not stored:
+            raise DecisionError(f"{tag}: {value} is 0 in six digits, and each photo reaches that")
+        new[column[tag]] = np.float32(stored)
     related = decision.related
     if related_cutoff is not None:
         if not (math.isfinite(related_cutoff) and related_cutoff >= 0):

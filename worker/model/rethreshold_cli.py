@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from shared import logs
 from shared.db import decisions, models
 from shared.db.session import make_engine
 from shared.errors import DecisionError, ModelUnknown
@@ -38,7 +39,9 @@ def rethreshold(  # a command's options are its parameters
     Workers use the new thresholds at once. Broken off, the same command goes on where it was;
     without any number it only finishes what was left.
     """
-    engine = make_engine(load_settings(), role="rethreshold")
+    settings = load_settings()
+    logs.configure(settings, role="rethreshold")  # to stderr: standard output is for the result
+    engine = make_engine(settings, role="rethreshold")
     with engine.connect() as connection:
         row = models.find(connection, model) if model else models.in_service(connection)[0]
         if row is None:
@@ -52,6 +55,7 @@ def rethreshold(  # a command's options are its parameters
     wanted = again.changed(
         base, thresholds=again.parse_thresholds(thresholds), related_cutoff=related_cutoff
     )
+    before = next((it.number for it in known.values() if it.active), None)
     number = None
     if not dry_run:
         number = again.put_in_force(engine, row.id, wanted, reason=reason).number
@@ -63,7 +67,13 @@ def rethreshold(  # a command's options are its parameters
             trial=wanted if dry_run else None,
             on_progress=lambda done, total: progress.update(bar, completed=done, total=total),
         )
-    found = {"version": row.version, "decision": number, "dry_run": dry_run, **asdict(counts)}
+    found = {
+        "version": row.version,
+        "decision": number,
+        "before": before,
+        "dry_run": dry_run,
+        **asdict(counts),
+    }
     if as_json:
         typer.echo(json.dumps(found | again.describe(wanted)))
         return
@@ -72,3 +82,8 @@ def rethreshold(  # a command's options are its parameters
         f"{counts.photos:,} photos decided again, {counts.photos_changed:,} with other tags; "
         f"{counts.listings_changed:,} listings {'would change' if dry_run else 'published'}"
     )
+    if before is not None and number not in (None, before):
+        typer.echo(
+            f"Decision {before} was in force before; the way back: "
+            f"tagger rethreshold --model {row.version} --decision {before}"
+        )

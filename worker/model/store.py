@@ -24,7 +24,19 @@ from shared.settings import Settings
 from worker.fetch.download import Downloader
 from worker.model import artifact
 from worker.model.artifact import Artifact
-from worker.model.manifest import CARD, MANIFEST, MAX_FILE_BYTES, MAX_MANIFEST_BYTES, Manifest
+from worker.model.manifest import (
+    CARD,
+    MANIFEST,
+    MAX_FILE_BYTES,
+    MAX_MANIFEST_BYTES,
+    MODEL,
+    RELATED,
+    Manifest,
+)
+
+_WHAT_IS_TAKEN = (
+    f"a model is a folder, or the URL of one, with {MANIFEST}, {MODEL} and {RELATED}, no archive"
+)
 
 #: The bytes of a file by its name, at most so many; None where there is no such file.
 Reader = Callable[[str, int], bytes | None]
@@ -52,13 +64,15 @@ class ModelStore:
 
         Args:
             source: a folder; or a file://, http:// or https:// URL of one, whose files lie
-                below it under their names.
+                below it under their names. No archive.
 
         Raises:
             ArtifactError: it is refused, cannot be read or fetched, or the disk is full.
         """
         folder = _folder_of(str(source))
         if folder is not None:
+            if folder.exists() and not folder.is_dir():
+                raise ArtifactError(f"{folder} is no folder; {_WHAT_IS_TAKEN}")
             artifact.load(folder)  # in its own words, before anything is copied
             kept, sha256 = self._take(_from_folder(folder), str(folder), None)
             return Kept(artifact.load(kept), str(kept), sha256)
@@ -87,7 +101,12 @@ class ModelStore:
             raise ArtifactError(
                 f"nobody said where {row.version} lies: `tagger model add` its folder or URL"
             )
-        return self.open(row.version, row.location, row.manifest_sha256)
+        try:
+            return self.open(row.version, row.location, row.manifest_sha256)
+        except ArtifactError as error:
+            raise ArtifactError(
+                f"{row.version}: {error.detail}; `tagger model add` its folder or URL again"
+            ) from None
 
     def open(self, version: str, location: str, manifest_sha256: str) -> Artifact:
         """The artifact of a registered model: from the store, or from where it lies.
@@ -113,15 +132,12 @@ class ModelStore:
         return self._folder / f"{version}.{manifest_sha256[:12]}"
 
     def _fetch(self, url: str, expected_sha256: str | None) -> tuple[Path, str]:
-        try:
-            port = urlsplit(url).port
-        except ValueError:
-            raise ArtifactError("the model's URL names no port") from None
+        port = _port_of(url)
         limits = self._settings.model_copy(
             update={
                 "max_photo_bytes": MAX_FILE_BYTES,
                 "allow_private_hosts": True,
-                "allowed_ports": self._settings.allowed_ports | ({port} if port else set()),
+                "allowed_ports": self._settings.allowed_ports | {port},
             }
         )
         downloader = Downloader(limits)
@@ -179,27 +195,36 @@ def _folder_of(source: str) -> Path | None:
         ArtifactError: it is a URL of another kind.
     """
     scheme, found, _ = source.partition("://")
-    if not found:
-        return Path(source).resolve()
-    if scheme.lower() == "file":
-        return Path(unquote(urlsplit(source).path))
-    if scheme.lower() in ("http", "https"):
+    if found and scheme.lower() in ("http", "https"):
         return None
-    raise ArtifactError("a model comes from a folder, or from file://, http:// or https://")
+    if found and scheme.lower() != "file":
+        raise ArtifactError("a model comes from a folder, or from file://, http:// or https://")
+    try:
+        if not found:
+            return Path(source).resolve()
+        parts = urlsplit(source)
+        if parts.netloc not in ("", "localhost"):
+            raise ArtifactError(f"{source} names the host {parts.netloc}; write file:///folder")
+        return Path(unquote(parts.path)).resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # a ring of links is a RuntimeError
+        raise ArtifactError(f"{source!r} names no folder: {error}") from None
+
+
+def _port_of(url: str) -> int:
+    """The port of a model's URL: that it names, or its scheme's."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise ArtifactError(f"the model's URL is none: {error}") from None
+    if parts.query or parts.fragment:
+        raise ArtifactError("the model's URL ends in a ? or #, so no file can lie below it")
+    return port or (443 if parts.scheme.lower() == "https" else 80)
 
 
 def _from_folder(folder: Path) -> Reader:
     def read(name: str, max_bytes: int) -> bytes | None:
-        try:
-            with (folder / name).open("rb") as file:
-                content = file.read(max_bytes + 1)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise ArtifactError(f"{folder / name}: {error.strerror}") from None
-        if len(content) > max_bytes:
-            raise ArtifactError(f"{name}: more than {max_bytes} bytes")
-        return content
+        return artifact.read_plain(folder, name, max_bytes)
 
     return read
 
@@ -207,7 +232,7 @@ def _from_folder(folder: Path) -> Reader:
 def _check_manifest(read: Reader, where: str, expected_sha256: str | None) -> bytes:
     content = read(MANIFEST, MAX_MANIFEST_BYTES)
     if content is None:
-        raise ArtifactError(f"{where} has no {MANIFEST}")
+        raise ArtifactError(f"{where} has no {MANIFEST}; {_WHAT_IS_TAKEN}")
     if expected_sha256 not in (None, hashlib.sha256(content).hexdigest()):
         raise ArtifactError(f"{MANIFEST} is not the one that was registered")
     return content

@@ -4,7 +4,7 @@ import threading
 
 from sqlalchemy import Engine, text
 
-from shared.db import promotions
+from shared.db import models, promotions
 from tests.marketplace import DECISION, register, rows
 
 
@@ -68,3 +68,28 @@ def test_a_champion_that_a_worker_of_before_made_is_followed(engine: Engine) -> 
     with engine.begin() as connection:
         connection.execute(text("UPDATE model SET status = 'champion' WHERE id = :id"), {"id": one})
     assert _promote(engine, two) == one
+
+
+def test_going_back_ends_at_the_first_also_where_a_model_was_promoted_twice(engine: Engine) -> None:
+    one, two = _models(engine, "m-1", "m-2")
+    for model_id in (one, two, one):
+        _promote(engine, model_id)
+    assert _before(engine, one) == two
+    _promote(engine, two, "rollback")
+    assert _before(engine, two) == one
+    _promote(engine, one, "rollback")
+    assert _before(engine, one) is None, "it was the first"
+    _promote(engine, two)
+    assert _before(engine, two) == one, "a way back opens again"
+    assert _before(engine, one) is None, "it does not serve"
+
+
+def test_a_champion_that_was_cast_as_shadow_meanwhile_does_not_retire_into_one(
+    engine: Engine,
+) -> None:
+    one, two = _models(engine, "m-1", "m-2")
+    _promote(engine, one)
+    with engine.begin() as connection:
+        models.cast_shadow(connection, one, 0.5)
+    _promote(engine, two)
+    assert rows(engine, "SELECT shadow_share FROM model ORDER BY id") == [(None,), (None,)]

@@ -203,3 +203,26 @@ def test_a_related_matrix_that_is_wrong_is_refused(
     _replace(folder, "related.json", content.encode())
     with pytest.raises(ArtifactError, match=complaint):
         load(folder)
+
+
+def test_a_character_that_postgres_takes_in_no_text_is_refused(folder: Path) -> None:
+    _rewrite(folder, lambda manifest: manifest["metrics"].update(note="a\0b"))
+    with pytest.raises(ArtifactError, match="NUL"):
+        load(folder)
+    write(folder, draft(), "")
+    _replace(
+        folder, "related.json", b'{"names": ["cables", "a\\u0000b"], "matrix": [[1, 0], [0, 1]]}'
+    )
+    with pytest.raises(ArtifactError, match="NUL"):
+        load(folder)
+
+
+def test_of_a_ring_of_parents_a_tag_in_it_is_named(folder: Path) -> None:
+    def ring(manifest: Manifest) -> None:
+        manifest["vocabulary"] += ["hubs"]
+        manifest["thresholds"] += [0.5]
+        manifest["parents"] = {"cables": "headphones", "headphones": "hubs", "hubs": "headphones"}
+
+    _rewrite(folder, ring)
+    with pytest.raises(ArtifactError, match="tag 'headphones' is its own ancestor"):
+        load(folder)

@@ -276,3 +276,51 @@ def test_models_are_listed_and_compared_by_what_is_stored(
     assert {its["threshold"] for its in found["models"][1]["tags"].values()} == {0.3}
     assert found["comparable"]
     assert [its["photos"] for its in found["agreement"]] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    "metrics",
+    [{"test": "fine"}, {"test": {"overall": [1], "by_tag": 7}}, {"test": {"hamming": "0.9"}}],
+)
+def test_odd_measures_of_one_model_hide_none_and_open_no_gate(
+    engine: Engine, stored: Settings, champion: str, tmp_path: Path, metrics: dict[str, Any]
+) -> None:
+    odd = _candidate(engine, stored, tmp_path / "odd", metrics=metrics)
+    with engine.connect() as connection:
+        assert next(row["hamming"] for row in listed(connection)) is None
+        [_, its] = compared(connection, champion, odd)["models"]
+    assert {tag["f1"] for tag in its["tags"].values()} == {None}
+    with pytest.raises(PromotionRefused, match="no record of its test"):
+        _promote(engine, stored, odd)
+
+
+@pytest.mark.usefixtures("champion")
+def test_a_model_with_an_odd_recipe_may_have_seen_any_photo(
+    engine: Engine, stored: Settings, data: Path, tmp_path: Path
+) -> None:
+    provenance = load(DEFAULT_MODEL).manifest.provenance
+    odd = provenance.model_copy(
+        update={
+            "dataset_sha256": read_dataset(data).sha256,
+            "recipe": provenance.recipe | {"seed": "abc", "left_out_sets": 5},
+        }
+    )
+    second = _candidate(engine, stored, tmp_path / "second", provenance=odd)
+    with pytest.raises(DatasetError, match="no held-out photo"):
+        _promote(engine, stored, second, data=data)
+
+
+def test_the_list_tells_why_a_model_serves_and_where_a_rollback_leads(
+    engine: Engine, stored: Settings, champion: str, tmp_path: Path
+) -> None:
+    second = _candidate(engine, stored, tmp_path / "second")
+    _promote(engine, stored, second, force=True)
+    with engine.connect() as connection:
+        found = {row["version"]: row for row in listed(connection)}
+    assert (found[second]["serving_by"], found[second]["rollback_here"]) == ("forced", False)
+    assert (found[champion]["serving_by"], found[champion]["rollback_here"]) == (None, True)
+    rollback(engine, stored)
+    with engine.connect() as connection:
+        found = {row["version"]: row for row in listed(connection)}
+    assert found[champion]["serving_by"] == "rollback"
+    assert not any(row["rollback_here"] for row in found.values())

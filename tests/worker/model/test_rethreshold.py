@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from sqlalchemy import Engine
 
+from shared.domain.decision import Decision
 from shared.errors import DecisionError
 from shared.settings import Settings
 from tests.marketplace import DECISION, claim_all, event, record, register, rows, settle, tagged
@@ -45,6 +46,7 @@ def test_a_number_needs_no_file() -> None:
         ('{"camera": true}', "camera: a threshold is a number"),
         ('"0.1"', "a number"),
         ("[" * 100_000, "not JSON"),
+        ("0,5", "not JSON"),
     ],
 )
 def test_a_file_that_holds_something_else_is_refused(
@@ -55,11 +57,25 @@ def test_a_file_that_holds_something_else_is_refused(
         parse_thresholds(str(tmp_path / "thresholds.json"))
 
 
+def test_an_integer_that_no_float_holds_is_out_of_range(tmp_path: Path) -> None:
+    (tmp_path / "thresholds.json").write_text(f'{{"camera": 1{"0" * 400}}}')
+    found = parse_thresholds(str(tmp_path / "thresholds.json"))
+    with pytest.raises(DecisionError, match="camera: inf"):
+        changed(DECISION, thresholds=found)
+
+
+def test_what_is_tried_out_has_the_digits_that_are_stored() -> None:
+    new = changed(DECISION, thresholds=0.12345678)
+    assert new.thresholds.tolist() == Decision.from_json(new.to_json()).thresholds.tolist()
+
+
 def test_a_file_that_is_not_there_or_too_large_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(DecisionError, match="No such file"):
         parse_thresholds(str(tmp_path / "nothing.json"))
+    with pytest.raises(DecisionError, match="0,5 is neither a number nor a file"):
+        parse_thresholds("0,5")
     monkeypatch.setattr(rethreshold, "MAX_FILE_BYTES", 5)
     (tmp_path / "thresholds.json").write_text("0.100000")
     with pytest.raises(DecisionError, match="more than 5 bytes"):
@@ -82,6 +98,7 @@ def test_a_tag_that_is_not_named_keeps_its_threshold() -> None:
         ({"thresholds": {"camera": 0.0}}, "camera: 0.0"),
         ({"thresholds": {"camera": float("nan")}}, "camera: nan"),
         ({"thresholds": 1.5}, "1.5"),
+        ({"thresholds": 1e-7}, "0 in six digits"),
         ({"related_cutoff": -0.1}, "cutoff"),
         ({"related_cutoff": float("inf")}, "cutoff"),
     ],

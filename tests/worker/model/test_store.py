@@ -1,17 +1,22 @@
 """What goes into the store is checked, and what comes out is what was registered."""
 
 import hashlib
+import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import Engine
 
+from shared.db import models
 from shared.errors import ArtifactError
 from shared.settings import Settings
 from tests.origins import Origin, answer
 from tests.worker.model.drafts import draft
 from worker.model.artifact import write
+from worker.model.registry import register
 from worker.model.store import Kept, ModelStore
 
 _FILES = ("manifest.json", "model.tflite", "related.json", "MODEL_CARD.md")
@@ -29,7 +34,7 @@ def store(tmp_path: Path) -> ModelStore:
     return _store(tmp_path / "store")
 
 
-def _store(folder: Path) -> ModelStore:
+def _store(folder: Path, **changes: Any) -> ModelStore:
     return ModelStore(
         Settings(
             _env_file=None,  # pyright: ignore[reportCallIssue]
@@ -37,6 +42,7 @@ def _store(folder: Path) -> ModelStore:
             REDIS_URL="redis://unused",  # pyright: ignore[reportCallIssue]
             model_store=folder,
             model_fetch_deadline_s=5,
+            **changes,
         )
     )
 
@@ -161,3 +167,77 @@ def test_a_store_that_cannot_be_written_is_an_error_in_words(tmp_path: Path, fol
     assert (
         kept.manifest_sha256 == hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()
     )
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_a_card_that_is_no_plain_file_is_not_followed(
+    store: ModelStore, folder: Path, tmp_path: Path, kind: str
+) -> None:
+    card = folder / "MODEL_CARD.md"
+    card.unlink()
+    if kind == "link":
+        (tmp_path / "secret").write_text("for the owner's eyes")
+        card.symlink_to(tmp_path / "secret")
+    else:
+        os.mkfifo(card)
+    with pytest.raises(ArtifactError, match=r"MODEL_CARD\.md"):
+        store.keep(folder)
+    assert not [*(tmp_path / "store").glob("*")]
+
+
+def test_of_an_archive_it_is_said_what_is_taken_instead(
+    store: ModelStore, folder: Path, tmp_path: Path
+) -> None:
+    archive = Path(shutil.make_archive(str(tmp_path / "model"), "tar", folder))
+    with pytest.raises(ArtifactError, match=r"model\.tar is no folder; .* no archive"):
+        store.keep(archive)
+    with Origin() as origin:
+        origin.serve("/model.tar", answer(200, archive.read_bytes()))
+        with pytest.raises(ArtifactError, match=r"no manifest\.json; .* no archive"):
+            store.keep(origin.url("/model.tar"))
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("file:///tmp/%00", "names no folder"),
+        ("file://[half/model", "names no folder"),
+        ("file://elsewhere/model", "the host elsewhere"),
+        ("http://[half/model", "URL is none"),
+        ("http://host:99999/model", "URL is none"),
+        ("https://host/model?token=1", "no file can lie below"),
+        ("https://host/model#part", "no file can lie below"),
+    ],
+)
+def test_a_source_that_names_nothing_is_refused_in_words(
+    store: ModelStore, source: str, words: str
+) -> None:
+    with pytest.raises(ArtifactError, match=words):
+        store.keep(source)
+
+
+def test_a_ring_of_links_is_refused_in_words(store: ModelStore, tmp_path: Path) -> None:
+    (tmp_path / "one").symlink_to(tmp_path / "two")
+    (tmp_path / "two").symlink_to(tmp_path / "one")
+    with pytest.raises(ArtifactError, match="one"):
+        store.keep(tmp_path / "one")
+
+
+def test_a_models_url_may_name_a_schemes_own_port_whatever_photos_may(tmp_path: Path) -> None:
+    store = _store(tmp_path / "store", allowed_ports=frozenset({8443}))
+    with pytest.raises(ArtifactError) as caught:
+        store.keep("http://127.0.0.1/no/model/here")
+    assert "TAGGER_ALLOWED_PORTS" not in str(caught.value)
+
+
+def test_of_a_copy_that_is_gone_it_is_said_which_and_how_it_comes_back(
+    engine: Engine, store: ModelStore, folder: Path, tmp_path: Path
+) -> None:
+    kept = store.keep(folder)
+    with engine.begin() as connection:
+        row = models.by_id(connection, register(connection, kept.artifact, kept=kept))
+    assert store.open_registered(row).version == kept.artifact.version
+    shutil.rmtree(tmp_path / "store")
+    with pytest.raises(ArtifactError, match=f"{row.version}: .*`tagger model add` its folder"):
+        store.open_registered(row)
