@@ -5,6 +5,7 @@
 # pyright: reportAttributeAccessIssue=false
 
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -134,15 +135,18 @@ def to_litert(network: keras.Model, weights: Weights, typical: NDArray[np.uint8]
     converter = _converter(network, weights, typical)
     if weights != "int8_mixed":
         return bytes(converter.convert())
-    options = tf.lite.experimental.QuantizationDebugOptions(
-        denylisted_ops=list(FLOAT_OPERATORS),
-        denylisted_nodes=_first_depthwise(bytes(_converter(network, "int8", typical).convert())),
-    )
-    debugger = tf.lite.experimental.QuantizationDebugger(
-        converter=converter,
-        debug_dataset=converter.representative_dataset,
-        debug_options=options,
-    )
+    whole = bytes(_converter(network, "int8", typical).convert())
+    with warnings.catch_warnings():
+        # TensorFlow's own debugger opens the interpreter that TensorFlow warns against.
+        warnings.simplefilter("ignore", UserWarning)
+        options = tf.lite.experimental.QuantizationDebugOptions(
+            denylisted_ops=list(FLOAT_OPERATORS), denylisted_nodes=_first_depthwise(whole)
+        )
+        debugger = tf.lite.experimental.QuantizationDebugger(
+            converter=converter,
+            debug_dataset=converter.representative_dataset,
+            debug_options=options,
+        )
     return bytes(debugger.get_nondebug_quantized_model())
 
 

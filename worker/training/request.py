@@ -1,5 +1,6 @@
 """A training as it is asked for, and done in this process."""
 
+import os
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -70,8 +71,12 @@ def inline(request: TrainingRequest) -> None:
                 bars.update(bar, completed=done["epoch"], total=done["epochs"], description=loss)
 
         artifact = perform(request, show)
-    told = f"{artifact.version} is in" if artifact else "helped; the first process writes"
-    Console().print(f"{told} {request.out}", highlight=False)
+    console = Console(soft_wrap=True, highlight=False)
+    if artifact is None:
+        console.print(f"helped; the first process writes {request.out}")
+    else:
+        console.print(f"{artifact.version} is in {request.out}")
+        console.print(f"to register it: tagger model add {request.out}")
 
 
 def enqueue(settings: Settings, request: TrainingRequest) -> None:
@@ -99,6 +104,8 @@ def perform(request: TrainingRequest, show: Callable[[dict[str, Any]], None]) ->
         TaggerError: see `worker.training.train.train`.
     """
     recipe = request.chosen_recipe()
+    # What TensorFlow tells of every start and every conversion drowns what matters.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         # TensorFlow takes seconds to import, and is only there with the extra.
         from worker.decode import pixels  # noqa: PLC0415
