@@ -49,7 +49,8 @@ def main() -> None:
 
 
 def _fail(sentence: str) -> None:
-    Console(stderr=True).print(sentence, style="red", markup=False, highlight=False, soft_wrap=True)
+    console = Console(stderr=True, markup=False, emoji=False, highlight=False, soft_wrap=True)
+    console.print(sentence, style="red")
     sys.exit(1)
 
 

@@ -250,7 +250,7 @@ class DecisionError(TaggerError):
 
 
 class DatasetError(TaggerError):
-    """The data set cannot be used for training."""
+    """The data set, or what one is made of, cannot be used."""
 
     code = "bad_dataset"
 

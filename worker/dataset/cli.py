@@ -12,7 +12,7 @@ from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeElapsedColu
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from shared.domain.vocabulary import STOP_TAGS
+from shared.domain.vocabulary import STOP_TAGS, clean_segment
 from shared.errors import SetupError
 from shared.settings import load_photo_limits
 
@@ -93,14 +93,14 @@ def prepare(
         set_name=set_name,
         vocabulary=vocabulary,
         minimum_share=minimum_share,
-        stop_tags=STOP_TAGS if stop_tag is None else frozenset(map(str.lower, stop_tag)),
+        stop_tags=STOP_TAGS if stop_tag is None else frozenset(map(clean_segment, stop_tag)),
         sampling=preparing.Sampling(
             catalogue, user, min_catalogue, seed, drop_empty_categories, paper_faithful
         ),
         memory_mb=memory_mb,
     )
     with Bar(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         DownloadColumn(),
         TimeElapsedColumn(),
@@ -137,7 +137,8 @@ def _named(pattern: Path) -> list[Path]:
 
 
 def _report(prepared: "Prepared", out: Path) -> None:
-    console = Console()
+    # Plain: the name of a file or of the folder may look like markup.
+    console = Console(markup=False, emoji=False)
     steps = Table("step", "in", "kept", "dropped", show_edge=False, pad_edge=False)
     for step in prepared.findings.steps:
         steps.add_row(*step.cells)

@@ -9,6 +9,7 @@ import duckdb
 from duckdb import DuckDBPyConnection
 
 from shared.errors import DatasetError
+from worker.dataset.utf8 import in_utf8
 
 
 @contextmanager
@@ -16,12 +17,14 @@ def database(folder: Path, memory_mb: int, threads: int) -> Generator[DuckDBPyCo
     """A DuckDB whose rows go to `folder` where they outgrow the memory.
 
     Raises:
-        DatasetError: the memory does not suffice, or the disk is full.
+        DatasetError: the memory does not suffice, the disk is full, or the folder's name is not
+            UTF-8.
     """
+    spilled_to = in_utf8(folder)
     folder.mkdir()
     config: dict[str, Any] = {
         "memory_limit": f"{memory_mb}MB",
-        "temp_directory": str(folder),
+        "temp_directory": spilled_to,
         "threads": threads,
         "preserve_insertion_order": False,
         "allocator_flush_threshold": "16MB",

@@ -1,7 +1,6 @@
 """The photos of a prepared data set downloaded to shards: killed, it goes on where it was."""
 
 import fcntl
-import json
 import threading
 import time
 from collections import Counter
@@ -10,7 +9,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
+
+from pydantic import BaseModel, StringConstraints, ValidationError
 
 from shared.errors import DatasetError, SetupError
 from shared.settings import PhotoLimits
@@ -102,6 +103,13 @@ def download(
         summary = _summary(plan, outcomes, groups, progress, time.monotonic() - started)
         durable.write(folder / SUMMARY, summary.model_dump_json(indent=1) + "\n")
         return summary
+
+
+class _Grouped(BaseModel):
+    """What of a stored row near-duplicates are told by."""
+
+    product: str
+    phash: Annotated[str, StringConstraints(pattern="^[0-9a-f]{16}$")] | None
 
 
 class _Crew:
@@ -236,10 +244,16 @@ def _group(folder: Path, plan: Plan) -> Groups:
     products: dict[str, str] = {}
     for number in range(plan.shards):
         for member, line in samples(folder / FOLDER / f"{shard_name(number)}.tar"):
-            row = json.loads(line)
+            try:
+                row = _Grouped.model_validate_json(line)
+            except ValidationError:
+                raise DatasetError(
+                    f"{member.shard}: the row of {member.name} is damaged; "
+                    "remove the shard, and it is fetched again"
+                ) from None
             photos.append(member.name)
-            hashes.append(None if row["phash"] is None else int(row["phash"], 16))
-            products[member.name] = row["product"]
+            hashes.append(None if row.phash is None else int(row.phash, 16))
+            products[member.name] = row.product
     groups = near_duplicates.group(photos, hashes)
     near_duplicates.write(folder, groups)
     pairs = {(group, products[photo]) for photo, group in groups.items()}

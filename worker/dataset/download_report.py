@@ -43,7 +43,8 @@ def progress_bar() -> Generator[Callable[[Progress], None]]:
 
 def table(summary: Summary, folder: Path) -> None:
     """The counts, on stdout."""
-    console = Console()
+    # Plain: a folder's name may look like markup.
+    console = Console(markup=False, emoji=False)
     run, groups = summary.last_run, summary.near_duplicates
     shown = Table("photos", "count", show_edge=False, pad_edge=False)
     shown.add_row("stored", f"{summary.stored:,} ({summary.stored_bytes / 1e6:,.1f} MB)")
@@ -60,6 +61,7 @@ def table(summary: Summary, folder: Path) -> None:
     )
     if summary.failed:
         console.print(
-            f"{sum(summary.failed.values()):,} failed, by name in {folder / FOLDER}/*.json",
+            f"{sum(summary.failed.values()):,} failed, by name in {folder / FOLDER}/*.json;"
+            " remove a .tar there, and its photos are tried again",
             soft_wrap=True,
         )

@@ -119,7 +119,8 @@ class Findings:
         """The lines of the report's two tables."""
         yield from ("| step | in | kept | dropped |", "|---|--:|--:|---|")
         for step in self.steps:
-            yield f"| {' | '.join(step.cells)} |"
+            cells = (cell.replace("|", "\\|") for cell in step.cells)
+            yield f"| {' | '.join(cells)} |"
         yield from ("", "| dirt | count | became | example |", "|---|--:|---|---|")
         for kind, found in sorted(self.dirt.items()):
             meaning, outcome = KINDS[kind]

@@ -4,7 +4,7 @@ import ast
 import csv
 import json
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
@@ -40,6 +40,9 @@ REVIEWS_2018 = Form("amazon 2018 reviews", ("$.asin",), user=("$.image",))
 REVIEWS_2023 = Form("amazon 2023 reviews", ("$.parent_asin", "$.asin"), user=("$.images",))
 PLAIN = Form("plain", ("$.product",), ("$.categories",), ("$.catalogue_urls",), ("$.user_urls",))
 
+#: What only reviews have, and only metadata: a file given for the other would pass for it.
+_REVIEWED = {"overall", "reviewerID", "unixReviewTime", "rating", "user_id", "helpful_vote"}
+_DESCRIBED = {"category", "categories", "main_cat", "main_category", "imageURL", "imUrl"}
 _PLAIN_COLUMNS = ("product", "categories", "catalogue_urls", "user_urls")
 
 
@@ -69,7 +72,8 @@ def detect(path: Path, role: Role) -> Source:
     """The form of a file.
 
     Raises:
-        DatasetError: none of its first lines can be read, or they have nothing that is known.
+        DatasetError: none of its first lines can be read, they have nothing that is known, or
+            what they have is another role's.
     """
     lines = _first_lines(path)
     if not lines:
@@ -82,12 +86,20 @@ def detect(path: Path, role: Role) -> Source:
     keys = {key for row in rows for key in row}
     if not rows and role == "products":
         encoding = "csv"
-        keys = set(_cells(lines[0]))
+        header = _header(f"{line}\n" for line in lines)
+        keys = set(header)
+        if twice := sorted(name for name in _PLAIN_COLUMNS if header.count(name) > 1):
+            raise DatasetError(f"{path} has several columns called {twice[0]!r}")
+    if role == "metadata" and keys & _REVIEWED and not keys & _DESCRIBED:
+        raise DatasetError(f"{path} holds reviews; give it as --reviews")
+    if role == "reviews" and keys & _DESCRIBED and not keys & _REVIEWED:
+        raise DatasetError(f"{path} holds metadata; give it as --metadata")
     form = _form(keys, role)
     if form is None:
         looked = f"none of the first {len(lines)} lines of {path}"
         if not keys:
-            raise DatasetError(f"{looked} is a row of JSON or Python literals")
+            other = ", and the first is no CSV header" if role == "products" else ""
+            raise DatasetError(f"{looked} is a row of JSON or Python literals{other}")
         raise DatasetError(f"{looked} has the keys of {role}; they have {_some(keys)}")
     return Source(path, form, encoding)
 
@@ -165,30 +177,38 @@ def _paths(form: Form) -> tuple[str, ...]:
     return (*form.product, *form.categories, *form.catalogue, *form.user)
 
 
-def _cells(line: str) -> list[str]:
+def _header(lines: Iterable[str]) -> list[str]:
+    """The names of a CSV's columns; none where its first row cannot be read."""
     try:
-        return next(csv.reader([line]))
+        return _names(next(csv.reader(lines, strict=True)))
     except (csv.Error, StopIteration):
         return []
+
+
+def _names(cells: Iterable[str]) -> list[str]:
+    return [cell.strip() for cell in cells]
 
 
 def _json_of_csv(blocks: Iterator[Block]) -> Iterator[Block]:
     """Rows of the plain form's CSV as JSON; a quoted cell may go over several lines."""
     waiting = Block()  # takes what the lines' own block has besides lines
+    taken: list[tuple[int, str]] = []  #: number and text of the lines of the row at hand
 
     def lines() -> Iterator[str]:
         for block in blocks:
             waiting.blank += block.blank
             waiting.rejected += block.rejected
             waiting.fault = waiting.fault or block.fault
-            yield from (f"{text}\n" for text in block.texts)
+            for line in zip(block.numbers, block.texts, strict=True):
+                taken.append(line)
+                yield f"{line[1]}\n"
 
     csv.field_size_limit(MAX_LINE_BYTES)
     # Strict, so that a quote that is never closed is an error, not the rest of the file in a cell.
     reader = csv.reader(lines(), strict=True)
-    header = next(reader)
+    header = _names(next(reader))
     while True:
-        before = reader.line_num
+        taken.clear()
         try:
             cells = next(reader)
         except StopIteration:
@@ -196,13 +216,13 @@ def _json_of_csv(blocks: Iterator[Block]) -> Iterator[Block]:
         except csv.Error:
             cells = []
         if len(cells) == len(header):
-            waiting.numbers.append(reader.line_num)
+            waiting.numbers.append(taken[0][0])
             waiting.texts.append(_plain_row(dict(zip(header, cells, strict=True))))
         else:
             # Each line that went into it may have been a row.
-            for number in range(before, reader.line_num):
-                waiting.reject(number + 1, "broken_line", ",".join(cells)[:120].encode())
-        if len(waiting.numbers) >= _CSV_BLOCK_ROWS:
+            for number, text in taken:
+                waiting.reject(number, "broken_line", text[:120].encode())
+        if len(waiting.numbers) + len(waiting.rejected) >= _CSV_BLOCK_ROWS:
             yield waiting
             waiting = Block()
     yield waiting

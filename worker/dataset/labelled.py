@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import os
 import zlib
 from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
@@ -13,14 +14,17 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import DatasetError
+from shared.errors import DatasetError, TooLarge
 from worker.dataset import near_duplicates
+from worker.dataset.plain_file import open_plain
 from worker.dataset.rows import MAX_LINE_BYTES, BadRow, LabelledPhoto, Rejections, parse_row
-from worker.dataset.sharded import is_sharded, sharded_lines
+from worker.dataset.sharded import SOURCE, is_sharded, sharded_lines
 from worker.dataset.shards import FOLDER as SHARDS
 from worker.dataset.shards import Member
 
 LABELS = "labels.jsonl.gz"
+#: No photo is larger, whatever a service is set to take; what is larger is not read.
+MAX_PHOTO_BYTES = 64 << 20
 
 Part = Literal["train", "validation", "test"]
 
@@ -42,10 +46,16 @@ class Dataset:
         """The photo's bytes, out of its file or its shard.
 
         Raises:
-            OSError: they cannot be read.
+            OSError: they cannot be read, or are no plain file's.
+            TooLarge: there are more than `MAX_PHOTO_BYTES`.
         """
         member = self.members.get(photo.photo)
-        return member.read() if member else (self.folder / photo.photo).read_bytes()
+        if member is not None:
+            _bounded(member.size)
+            return member.read()
+        with open_plain(self.folder / photo.photo) as file:
+            _bounded(os.fstat(file.fileno()).st_size)
+            return file.read(MAX_PHOTO_BYTES)
 
     def stamp(self, photo: LabelledPhoto) -> str:
         """What changes when the photo's bytes do, without reading them."""
@@ -86,6 +96,8 @@ def read_dataset(folder: Path) -> Dataset:
     members: dict[str, Member] = {}
     source = folder / (SHARDS if is_sharded(folder) else LABELS)
     if not is_sharded(folder):
+        if not source.exists() and (folder / SOURCE).exists():
+            raise DatasetError(f"{folder} is not downloaded yet; `tagger dataset download` does it")
         lines = _lines(source, rejections)
     elif (folder / LABELS).exists():
         raise DatasetError(f"{folder}: holds two data sets, {LABELS} and {SHARDS}")
@@ -121,6 +133,11 @@ def _new_row(line: bytes, member: Member | None, known: Container[str]) -> Label
     return photo
 
 
+def _bounded(size: int) -> None:
+    if size > MAX_PHOTO_BYTES:
+        raise TooLarge(f"{size:,} bytes; at most {MAX_PHOTO_BYTES:,} are read")
+
+
 def truth_of(photos: Sequence[LabelledPhoto], tags: Sequence[str]) -> NDArray[np.float32]:
     """float32 `[n, tags]`, 1 where the photo carries the tag."""
     column = {tag: index for index, tag in enumerate(tags)}
@@ -134,7 +151,7 @@ def truth_of(photos: Sequence[LabelledPhoto], tags: Sequence[str]) -> NDArray[np
 def _lines(path: Path, rejections: Rejections) -> Iterator[tuple[str, bytes, None]]:
     number = 0
     try:
-        with gzip.open(path, "rb") as file:
+        with open_plain(path) as stream, gzip.open(stream, "rb") as file:
             # Bounded, because a line without an end would otherwise fill the memory.
             while line := file.readline(MAX_LINE_BYTES + 1):
                 number += 1

@@ -102,4 +102,6 @@ def read_record(path: Path, kind: type[R]) -> R | None:
     except OSError as error:
         raise DatasetError(f"{path}: {error.strerror}") from None
     except ValidationError as error:
-        raise DatasetError(f"{path}: {error.errors()[0]['msg']}") from None
+        first = error.errors()[0]
+        where = ".".join(str(step) for step in first["loc"])
+        raise DatasetError(f"{path}: {f'{where}: ' if where else ''}{first['msg']}") from None

@@ -14,6 +14,7 @@ MAX_LINE_BYTES = 4 << 20
 BLOCK_BYTES = 4 << 20
 _READ_BYTES = 1 << 20
 _GZIP_MAGIC = b"\x1f\x8b"
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @dataclass(slots=True)
@@ -48,10 +49,13 @@ def read_blocks(
         advance: told how many bytes of the file were read since it was last told.
 
     Raises:
-        DatasetError: the file cannot be opened or read.
+        DatasetError: the file cannot be opened or read, or is UTF-16.
     """
     try:
         with path.open("rb") as stream:
+            if stream.read(2) in _UTF16:
+                # What spreadsheets call Unicode text; each of its lines would be counted as dirt.
+                raise DatasetError(f"{path} is UTF-16; save it as UTF-8")
             yield from _Splitter(block_bytes, max_line_bytes).blocks(_content(stream, advance))
     except OSError as error:
         raise DatasetError(f"{path}: {error.strerror}") from None
@@ -59,6 +63,7 @@ def read_blocks(
 
 def _content(stream: BinaryIO, advance: Callable[[int], None]) -> Iterator[bytes | str]:
     """The bytes of the file, uncompressed; a text instead of bytes is a fault, and the last."""
+    stream.seek(0)
     head = stream.read(len(_GZIP_MAGIC))
     stream.seek(0)
     if head != _GZIP_MAGIC:

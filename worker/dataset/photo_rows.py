@@ -12,6 +12,7 @@ from typing import Any, Final
 import duckdb
 
 from shared.errors import DatasetError
+from worker.dataset.utf8 import in_utf8
 
 _COLUMNS: Final = {
     "photo_id": "VARCHAR",
@@ -45,8 +46,11 @@ class PhotoRows:
         """Looks at the columns.
 
         Raises:
-            DatasetError: it is no parquet file, or has other columns.
+            DatasetError: it is not there, is no parquet file, or has other columns.
         """
+        if not path.is_file():
+            raise DatasetError(f"{path} is not there; `tagger dataset prepare` makes it")
+        self._name = in_utf8(path)
         self._path = path
         self._connection = duckdb.connect(config={"threads": 1})
         columns = {
@@ -87,7 +91,7 @@ class PhotoRows:
 
     def _query(self, statement: str) -> duckdb.DuckDBPyConnection:
         try:
-            return self._connection.execute(statement, {"path": str(self._path)})
+            return self._connection.execute(statement, {"path": self._name})
         except duckdb.Error as error:
             raise DatasetError(f"{self._path}: {_first_line(error)}") from None
 

@@ -80,12 +80,12 @@ def list_photos(
     [photos] = one_row(connection, "SELECT count(*) FROM photo")
     if duplicates := entries - dropped.total() - photos:
         dropped["duplicate_url"] = duplicates
-        [url] = one_row(
+        row_number, url = one_row(
             connection,
-            "SELECT min(url) FROM (SELECT url FROM entry WHERE reason IS NULL"
-            " GROUP BY product_id, url HAVING count(*) > 1)",
+            "SELECT max(row_number) AS again, url FROM entry WHERE reason IS NULL"
+            " GROUP BY product_id, url HAVING count(*) > 1 ORDER BY again, url LIMIT 1",
         )
-        findings.met("duplicate_url", duplicates, url)
+        findings.met("duplicate_url", duplicates, f"{located(row_number)}: {url}")
     findings.step("photo URLs", "image entries", came_in=entries, kept=photos, dropped=dropped)
     connection.execute("DROP TABLE entry; DROP TABLE catalogue_row; DROP TABLE review_row")
 

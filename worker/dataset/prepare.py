@@ -19,6 +19,7 @@ from worker.dataset.photo_urls import list_photos
 from worker.dataset.products import choose_tags, merge_rows
 from worker.dataset.sampling import Sampling, sample_photos
 from worker.dataset.staging import staged
+from worker.dataset.utf8 import in_utf8
 from worker.dataset.vocabulary_file import read_vocabulary, write_vocabulary
 
 PHOTOS, VOCABULARY, REPORT = "photos.parquet", "vocabulary.json", "report.json"
@@ -191,15 +192,22 @@ def _sources(request: PrepareRequest) -> list[tuple[Role, Source]]:
         ("reviews", request.reviews),
     ]
     if not request.metadata and not request.products:
-        raise DatasetError("neither metadata nor products were given")
-    if len(request.set_name or "") > MAX_SET_CHARACTERS:
+        raise DatasetError("neither metadata nor products were given: --metadata or --products")
+    if len(in_utf8(request.set_name or "")) > MAX_SET_CHARACTERS:
         raise DatasetError(f"a set's name has at most {MAX_SET_CHARACTERS} characters")
+    for _, paths in roles:
+        for path in paths:
+            in_utf8(path.name)  # it names the set, and each row in the report
     return [(role, detect(path, role)) for role, paths in roles for path in paths]
 
 
 def _stem(path: Path) -> str:
     """The name without .json.gz."""
     return (path.name.split(".")[0] or path.name)[:MAX_SET_CHARACTERS]
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
 
 
 def _write_report(
@@ -236,7 +244,7 @@ def _write_report(
         "",
         *prepared.findings.as_markdown(),
         *("", "| tag | products |", "|---|--:|"),
-        *(f"| {tag} | {count:,} |" for tag, count in sorted(prepared.tags.items())),
+        *(f"| {_cell(tag)} | {count:,} |" for tag, count in sorted(prepared.tags.items())),
         *("", "```json", json.dumps(parameters, indent=1, ensure_ascii=False), "```", ""),
     ]
     (work / "report.md").write_text("\n".join(lines), "utf-8")

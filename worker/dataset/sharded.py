@@ -32,7 +32,10 @@ def sharded_lines(folder: Path, rejections: Rejections) -> Iterator[tuple[str, b
     if (folder / SOURCE).exists() and sha256_of(folder / SOURCE) != summary.plan.source_sha256:
         raise DatasetError(f"{folder}: {SOURCE} is not the one that was downloaded")
     shards = shard_paths(folder)
-    if [path.stem for path in shards] != [shard_name(n) for n in range(summary.shards)]:
+    # Their number first: a damaged file may tell of more than could ever be counted up.
+    if len(shards) != summary.shards or [path.stem for path in shards] != [
+        shard_name(n) for n in range(summary.shards)
+    ]:
         raise DatasetError(f"{folder}: there should be {summary.shards} shards, 000000.tar on")
     for code, count in summary.failed.items():
         rejections.note_many(code, count, f"not downloaded: {code}: {count} photos")

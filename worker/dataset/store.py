@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from shared.errors import DatasetError, DecodeError
+from shared.errors import DatasetError, DecodeError, TooLarge
 from worker.dataset.labelled import Dataset, LabelledPhoto
 from worker.decode.pixels import PREPROCESSING, Pixels, to_pixels
 
@@ -65,10 +65,10 @@ class _Size:
                 min_photo_elements=self.min_photo_elements,
                 preprocessing=self.preprocessing,
             )
-        except DecodeError as error:
+        except (DecodeError, TooLarge) as error:
             return error.code, str(error)
         except OSError as error:
-            return "missing_photo", str(error)
+            return "missing_photo", error.strerror or str(error)
 
 
 def pixel_store(

@@ -18,7 +18,10 @@ from pydantic import (
 from shared.domain.vocabulary import clean_segment
 from shared.errors import DatasetError
 
-Tag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+#: In lower case, as the tags of products are: any other would never be met.
+Tag = Annotated[
+    str, StringConstraints(strip_whitespace=True, to_lower=True, min_length=1, max_length=200)
+]
 Tags = Annotated[
     tuple[Tag, ...], BeforeValidator(lambda tags: [tags] if isinstance(tags, str) else tags)
 ]

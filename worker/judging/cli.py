@@ -1,5 +1,6 @@
 """`tagger evaluate`."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,7 +24,7 @@ _SHOWN = {
 
 def evaluate(
     model: Annotated[Path, typer.Argument(help="Folder of the model artifact.")],
-    data: Annotated[Path, typer.Option(help="Folder with labels.jsonl.gz and photos/.")],
+    data: Annotated[Path, typer.Option(help="A labelled data set, or a downloaded one.")],
     out: Annotated[Path, typer.Option(help="Folder for the report and its plots.")],
     part: Annotated[
         Literal["all", "train", "validation", "test"],
@@ -63,6 +64,8 @@ def evaluate(
         TimeRemainingColumn(),
         TextColumn("{task.description}"),
         console=Console(stderr=True),
+        disable=not sys.stderr.isatty(),
+        transient=True,
     ) as progress:
         bar = progress.add_task("", total=None)
 
@@ -93,7 +96,10 @@ def _print(report: dict[str, Any], out: Path) -> None:
     if lost:
         facts.append(f"{lost:,} rows or photos could not be used; the report says why.")
     if data["unknown_tags"]:
-        facts.append(f"The model does not know {len(data['unknown_tags']):,} tags of the labels.")
+        facts.append(
+            f"The model does not know {len(data['unknown_tags']):,} tags of the labels: "
+            f"{data['photos_with_unknown_tags']:,} photos are judged as if without them."
+        )
     for fact in [*facts, f"The report is in {out}."]:
         console.print(fact, highlight=False, markup=False, soft_wrap=True)
 

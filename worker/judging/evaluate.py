@@ -28,6 +28,7 @@ from worker.model.artifact import Artifact, load
 
 REPORT, PAGE = "report.json", "report.md"
 MISTAKES = 30
+_UNFINISHED = f".{REPORT}"
 _THUMBNAIL = 160  # pixels
 
 
@@ -175,12 +176,14 @@ def _writable(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
         (out / REPORT).unlink(missing_ok=True)
+        (out / _UNFINISHED).touch()
+        (out / _UNFINISHED).unlink()
     except OSError as error:
         raise SetupError(f"{out}: {error.strerror or error}") from None
 
 
 def _write(out: Path, report: Mapping[str, Any], pictures: Mapping[str, bytes]) -> None:
-    unfinished = out / f".{REPORT}"
+    unfinished = out / _UNFINISHED
     try:
         for name, picture in pictures.items():
             (out / name).write_bytes(picture)

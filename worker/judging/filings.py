@@ -8,8 +8,18 @@ from typing import Final
 
 from shared.errors import DatasetError, SetupError
 from worker.dataset.labelled import LABELS, read_dataset
+from worker.dataset.utf8 import in_utf8
 
 PREPARED: Final = "photos.parquet"
+_COLUMNS: Final = {"product": "VARCHAR", "tags": "VARCHAR[]", "paths": "VARCHAR[][]"}
+# `list_count` counts what is not missing.
+_GAPS: Final = """
+SELECT bool_or(
+    product IS NULL OR coalesce(list_count(tags) < len(tags), true)
+    OR coalesce(list_count(paths) < len(paths), true)
+    OR list_count(flatten(paths)) < len(flatten(paths))
+) FROM read_parquet(?)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +54,27 @@ def read_filings(folder: Path) -> tuple[list[Filing], Counter[str]]:
 
 
 def _prepared(path: Path) -> list[Filing]:
+    name = in_utf8(path)
     try:
         import duckdb  # noqa: PLC0415  # part of the extra `train`
     except ImportError:
         raise SetupError("reading photos.parquet needs the extra `train`") from None
     try:
         with duckdb.connect() as connection:
+            described = connection.execute("DESCRIBE FROM read_parquet(?)", [name]).fetchall()
+            kinds = {column: kind for column, kind, *_ in described}
+            for column, kind in _COLUMNS.items():
+                if kinds.get(column) != kind:
+                    raise DatasetError(f"{path}: column {column} should be {kind}")
+            if connection.execute(_GAPS, [name]).fetchone() == (True,):
+                raise DatasetError(f"{path}: a row lacks its product, or something of its lists")
             # Grouped inside DuckDB: there may be millions of photos, but far fewer products.
             found = connection.execute(
                 """
                 SELECT product, tags, paths, count(*) FROM read_parquet(?, file_row_number = true)
                 GROUP BY ALL ORDER BY min(file_row_number)
                 """,
-                [str(path)],
+                [name],
             ).fetchall()
     except duckdb.Error as error:
         raise DatasetError(f"{path}: {str(error).splitlines()[0]}") from None

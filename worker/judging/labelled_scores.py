@@ -21,6 +21,7 @@ PartOrAll = Literal["train", "validation", "test", "all"]
 #: Pixels held at a time, whatever the size of the data set.
 CHUNK_BYTES = 128 << 20
 MAX_CHUNK_PHOTOS = 1024
+_SETS_NAMED = 10
 MAX_PHOTO_PIXELS: int = Settings.model_fields["max_photo_pixels"].default
 MIN_PHOTO_ELEMENTS: int = Settings.model_fields["min_photo_elements"].default
 
@@ -52,8 +53,12 @@ def choose(dataset: Dataset, part: PartOrAll, seed: int, leave_out: Collection[s
     Raises:
         DatasetError: a set to leave out is not there, or nothing is left to judge.
     """
-    if unknown := set(leave_out) - {photo.set_name for photo in dataset.photos}:
-        raise DatasetError(f"no such set to leave out: {', '.join(sorted(unknown))}")
+    sets = {photo.set_name for photo in dataset.photos}
+    if unknown := set(leave_out) - sets:
+        some = ", ".join(sorted(sets)[:_SETS_NAMED])
+        raise DatasetError(
+            f"no such set to leave out: {', '.join(sorted(unknown))}; among its sets are {some}"
+        )
     # Of all rows, as the training splits them: leaving a set out moves no other photo.
     parts = split(dataset.photos, seed, dataset.near_duplicates)
     apart = [photo for photo in dataset.photos if photo.set_name in leave_out]
@@ -108,7 +113,7 @@ def score(
         except DatasetError as error:
             # Not one photo of the chunk; others may have some.
             rejected["unreadable"] += len(chunk)
-            complaints += (str(error),)
+            complaints += (error.detail,)
         else:
             rejected, complaints = readable.rejected, readable.complaints
             kept += readable.photos

@@ -47,7 +47,8 @@ def data_facts(
     unreadable = sum((part_found.rejected for part_found in found), Counter[str]())
     return {
         # Only the name: where the folder lies on one machine helps nobody on another.
-        "folder": dataset.folder.resolve().name,
+        # A name that is not UTF-8 would end the report when it is written.
+        "folder": dataset.folder.resolve().name.encode(errors="replace").decode(),
         "part": part,
         "seed": seed,
         "leave_out": sorted(leave_out),

@@ -1,6 +1,7 @@
 """`tagger related`."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -41,6 +42,7 @@ def related(
 ) -> None:
     """Find which tags go together in a data set, and recommend some. Needs the extra `train`."""
     # OpenCV comes with the data sets, and most commands never need it.
+    from worker.dataset.utf8 import in_utf8  # noqa: PLC0415
     from worker.judging.filings import read_filings  # noqa: PLC0415
     from worker.judging.related_page import related_page  # noqa: PLC0415
     from worker.judging.related_report import (  # noqa: PLC0415
@@ -58,14 +60,15 @@ def related(
         normalised=normalised,
         paper_faithful=paper_faithful,
     )
+    given = [in_utf8(tag) for tag in tags or []]
     filings, rejected = read_filings(data)
-    findings = find_related(filings, options, tags or [])
+    findings = find_related(filings, options, given)
     try:
         out.mkdir(parents=True, exist_ok=True)
         mapped = _draw(out, findings, seed)
         described: dict[str, Any] = {"rejected": dict(rejected), "seed": seed, **as_json(findings)}
-        (out / "related.json").write_text(json.dumps(described, indent=1) + "\n")
-        (out / "report.md").write_text(related_page(findings, mapped=mapped))
+        (out / "related.json").write_text(json.dumps(described, indent=1) + "\n", "utf-8")
+        (out / "report.md").write_text(related_page(findings, mapped=mapped), "utf-8")
     except OSError as error:
         raise SetupError(f"{error.filename or out}: {error.strerror or error}") from None
     _print(findings, out)
@@ -92,26 +95,31 @@ def _draw(out: Path, findings: "RelatedFindings", seed: int) -> bool:
 
 
 def _print(findings: "RelatedFindings", out: Path) -> None:
-    console = Console()
+    # Plain: a tag may look like markup.
+    console = Console(markup=False, emoji=False)
     facts = findings.facts
     by = "mean" if findings.options.normalised else "sum"
     if facts["given"]:
-        shown = Table("recommended", by)
-        for name, value in facts["recommended"]:
-            shown.add_row(name, f"{value:.6f}")
-        console.print(shown)
+        _rows(console, Table("recommended", by), facts["recommended"])
     if facts["unknown"]:
         _say(console, f"not in the matrix: {', '.join(facts['unknown'])}")
     if paper := findings.notebook:
         if facts["given"]:
             shown = Table("the paper's notebook prints", "sum", "that column is")
-            for printed, total, really in facts["paper_faithful"]["recommended"]:
-                shown.add_row(printed, f"{total:.6f}", really)
-            console.print(shown)
+            _rows(console, shown, facts["paper_faithful"]["recommended"])
         wrong = f"{len(paper.misnamed)} of {len(paper.columns)}"
         _say(console, f"{wrong} columns of the paper's matrix carry another column's name")
     _say(console, f"{len(findings.related.names)} tags of {facts['products']:,} products: {out}")
 
 
+def _rows(console: Console, shown: Table, rows: Iterable[tuple[str | float, ...]]) -> None:
+    for row in rows:
+        shown.add_row(*(cell if isinstance(cell, str) else f"{cell:.6f}" for cell in row))
+    if shown.row_count:
+        console.print(shown)
+    else:
+        _say(console, f"{shown.columns[0].header}: nothing")
+
+
 def _say(console: Console, sentence: str) -> None:
-    console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+    console.print(sentence, highlight=False, soft_wrap=True)

@@ -62,7 +62,7 @@ def find_related(
     if not names:
         raise DatasetError(
             f"no tag is on {options.minimum_share:.2%} and {options.minimum_support} "
-            f"of the {len(tags_of):,} products"
+            f"of the {len(tags_of):,} products; lower --minimum-share or --minimum-support"
         )
     matrix = similarity_matrix(
         table_of(tags_of.values(), names), options.measure, options.minimum_support

@@ -257,7 +257,7 @@ def test_a_folder_is_downloaded_by_one_at_a_time(origin: Origin, tmp_path: Path)
 def test_a_data_set_without_rows_or_without_a_file_is_refused(
     origin: Origin, tmp_path: Path
 ) -> None:
-    with pytest.raises(DatasetError, match="No files found"):
+    with pytest.raises(DatasetError, match="is not there; `tagger dataset prepare` makes it"):
         _download(tmp_path, origin)
     with pytest.raises(DatasetError, match="has no rows"):
         _download(write_parquet(tmp_path, []), origin)
@@ -282,6 +282,42 @@ def test_a_full_disk_ends_it_with_one_clear_error_and_it_goes_on_later(
     with pytest.raises(DatasetError, match="not finished"):
         read_dataset(tmp_path)
     assert _download(tmp_path, origin).stored == 8
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [(b'"phash"', b'"phAsh"'), (b'"phash": "', b'"phash": "z'), (b'{"photo"', b'["photo"')],
+)
+def test_a_damaged_row_in_a_finished_shard_is_one_clear_error(
+    origin: Origin, tmp_path: Path, good: bytes, bad: bytes
+) -> None:
+    write_parquet(tmp_path, [_photo(origin, 0)])
+    _download(tmp_path, origin)
+    shard = tmp_path / "shards/000000.tar"
+    content = shard.read_bytes()
+    at = content.index(good)
+    shard.write_bytes(content[:at] + bad + content[at + len(bad) :])
+    with pytest.raises(DatasetError, match=r"000000\.tar: .* remove the shard"):
+        _download(tmp_path, origin)
+    shard.unlink()
+    assert _download(tmp_path, origin).stored == 1
+
+
+def test_more_shards_than_could_be_counted_are_refused(origin: Origin, tmp_path: Path) -> None:
+    write_parquet(tmp_path, [_photo(origin, 0)])
+    _download(tmp_path, origin)
+    summary = tmp_path / "download.json"
+    summary.write_text(summary.read_text().replace('"shards": 1,', f'"shards": {10**15},'))
+    with pytest.raises(DatasetError, match="there should be 1000000000000000 shards"):
+        read_dataset(tmp_path)
+
+
+def test_a_damaged_record_is_told_with_its_field(origin: Origin, tmp_path: Path) -> None:
+    write_parquet(tmp_path, [_photo(origin, 0)])
+    _download(tmp_path, origin)
+    (tmp_path / "shards/000000.json").write_text("{}")
+    with pytest.raises(DatasetError, match=r"000000\.json: stored: Field required"):
+        _download(tmp_path, origin)
 
 
 @pytest.mark.parametrize("damage", ["missing", "extra", "damaged", "row of another"])
@@ -378,6 +414,7 @@ def test_killed_and_started_again_it_fetches_no_photo_of_a_finished_shard_twice(
     )
     assert again.returncode == 3, again.stderr
     assert "1 failed, by name in" in again.stdout
+    assert "remove a .tar there, and its photos are tried again" in again.stdout
     assert "Traceback" not in again.stderr
     requests = _requests(origin)
     for shard in finished:

@@ -169,6 +169,27 @@ def test_csv_rows_that_do_not_fit_their_header_are_counted(tmp_path: Path) -> No
     assert run.tags_of("A") == run.tags_of("D")
 
 
+def test_a_csv_line_that_is_dropped_is_shown_with_its_place_in_the_file(tmp_path: Path) -> None:
+    lines = ["", "product,catalogue_urls", "", f'"A",{photo_url("a")}', 'B,"x" > y', "C"]
+    run = Run(tmp_path, products=write_lines(tmp_path / "shop.csv", lines))
+    assert run.report["dirt"]["broken_line"]["count"] == 2
+    assert run.report["dirt"]["broken_line"]["example"] == 'shop.csv:5: B,"x" > y'
+    assert run.report["dirt"]["empty_category"]["example"] == "shop.csv:4: null"
+
+
+def test_dropped_csv_lines_do_not_pile_up(tmp_path: Path) -> None:
+    rows = ["product,catalogue_urls", f"A,{photo_url('a')}", *["broken"] * 25_000]
+    blocks = list(detect(write_lines(tmp_path / "shop.csv", rows), "products").blocks())
+    assert sum(len(block.rejected) for block in blocks) == 25_000
+    assert max(len(block.rejected) for block in blocks) <= 10_000
+
+
+def test_spaces_around_the_names_of_csv_columns_do_not_matter(tmp_path: Path) -> None:
+    rows = ["product, categories , catalogue_urls", f"A,Mice,{photo_url('a')}"]
+    run = Run(tmp_path, products=write_lines(tmp_path / "shop.csv", rows))
+    assert (run.urls, run.tags_of("A")) == ([photo_url("a")], ["mice"])
+
+
 @pytest.mark.parametrize("quoted", ["", '"P9",Mice,http://m.example/9.jpg\n'])
 def test_an_open_quote_in_a_csv_hides_no_line(tmp_path: Path, quoted: str) -> None:
     lines = [f"P{n},Mice,http://m.example/{n}.jpg\n" for n in range(6)]
@@ -191,6 +212,10 @@ def test_an_open_quote_in_a_csv_hides_no_line(tmp_path: Path, quoted: str) -> No
         (b'{"asin": "A", "image": []}\n', "products", "has the keys of products"),
         (b"id,urls\n", "products", "has the keys of products; they have 'id', 'urls'"),
         (b"\x1f\x8b", "metadata", "has no line of text"),
+        (b'product,catalogue_urls,"a"b\nA,x,y\n', "products", "the first is no CSV header"),
+        (b"product,product,user_urls\n", "products", "several columns called 'product'"),
+        (b'{"asin": "A", "overall": 5.0, "image": []}', "metadata", "give it as --reviews"),
+        (b'{"asin": "A", "category": ["x"]}', "reviews", "give it as --metadata"),
     ],
 )
 def test_a_file_of_no_known_form_is_one_clear_error(

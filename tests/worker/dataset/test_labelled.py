@@ -2,15 +2,19 @@
 
 import gzip
 import json
+import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from shared.errors import DatasetError
+from shared.errors import DatasetError, TooLarge
+from tests.worker.dataset.prepared import parquet_row, write_parquet
 from tests.worker.training.shapes import row, write_rows
-from worker.dataset.labelled import parse_row, read_dataset, truth_of
+from worker.dataset.labelled import MAX_PHOTO_BYTES, parse_row, read_dataset, truth_of
+from worker.dataset.shards import Member
 
 
 def _without(key: str) -> dict[str, Any]:
@@ -70,6 +74,26 @@ def test_a_missing_or_uncompressed_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "labels.jsonl.gz").write_text(json.dumps(row("a.jpg")))
     with pytest.raises(DatasetError, match="gzip"):
         read_dataset(tmp_path)
+
+
+def test_labels_that_are_a_pipe_are_refused_instead_of_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "labels.jsonl.gz")
+    with pytest.raises(DatasetError, match="not a plain file"):
+        read_dataset(tmp_path)
+
+
+def test_a_prepared_set_without_its_photos_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    write_parquet(tmp_path, [parquet_row("http://x/1.jpg")])
+    with pytest.raises(DatasetError, match="not downloaded yet; `tagger dataset download` does it"):
+        read_dataset(tmp_path)
+
+
+def test_a_photo_in_a_shard_that_is_too_large_for_one_is_not_read(tmp_path: Path) -> None:
+    write_rows(tmp_path, [row("a.jpg")])
+    dataset = read_dataset(tmp_path)
+    member = Member(tmp_path / "000000.tar", "a.jpg", offset=0, size=MAX_PHOTO_BYTES + 1)
+    with pytest.raises(TooLarge, match="67,108,865 bytes; at most 67,108,864 are read"):
+        replace(dataset, members={"a.jpg": member}).body(dataset.photos[0])
 
 
 def test_damaged_compression_is_counted_or_refused_but_never_a_crash(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.errors import DatasetError
 from worker.dataset.lines import Block, read_blocks
 
 
@@ -83,3 +84,11 @@ def test_progress_adds_up_to_the_file(tmp_path: Path) -> None:
         pass
     assert sum(seen) == path.stat().st_size
     assert len(seen) > 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf16_is_refused_with_what_to_do(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "file"
+    path.write_bytes("\ufeffproduct\tcategories\n".encode(encoding))
+    with pytest.raises(DatasetError, match="is UTF-16; save it as UTF-8"):
+        list(read_blocks(path))

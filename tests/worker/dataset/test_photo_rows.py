@@ -2,6 +2,7 @@
 
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
 
+import os
 from pathlib import Path
 
 import duckdb
@@ -60,3 +61,9 @@ def test_other_columns_are_named(tmp_path: Path) -> None:
     duckdb.execute(f"COPY (SELECT 1 AS photo_id) TO '{tmp_path / 'photos.parquet'}'")
     with pytest.raises(DatasetError, match="column photo_id should be VARCHAR"):
         _rows(tmp_path)
+
+
+def test_a_folder_whose_name_is_not_utf8_is_one_clear_error(tmp_path: Path) -> None:
+    folder = write_parquet(tmp_path / "plain", [parquet_row("http://x/1.jpg")])
+    with pytest.raises(DatasetError, match="is not UTF-8"):
+        _rows(folder.rename(tmp_path / os.fsdecode(b"\xff")))

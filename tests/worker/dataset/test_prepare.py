@@ -292,3 +292,16 @@ def test_a_killed_prepare_leaves_nothing_that_looks_finished_and_the_next_one_cl
         "report.md",
         "vocabulary.json",
     }
+
+
+def test_a_url_that_comes_again_is_shown_with_its_place(tmp_path: Path) -> None:
+    run = Run(tmp_path, [product("A"), product("B", urls=[photo_url("b")] * 2)])
+    example = run.report["dirt"]["duplicate_url"]["example"]
+    assert example == f"meta_Things.json.gz:2: {photo_url('b')}"
+
+
+def test_words_with_a_pipe_keep_the_tables_of_the_report_whole(tmp_path: Path) -> None:
+    Run(tmp_path, write_lines(tmp_path / "a|b.json", [product("A", ["x|y"])]))
+    page = (tmp_path / "out/report.md").read_text()
+    assert "\n| x\\|y | 1 |\n" in page
+    assert "\n| a\\|b.json, amazon 2018 (rows) |" in page

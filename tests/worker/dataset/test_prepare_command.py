@@ -1,5 +1,6 @@
 """`tagger dataset prepare` prints each step's balance, and words its failures."""
 
+import os
 import re
 import subprocess
 import sys
@@ -71,3 +72,37 @@ def test_without_duckdb_the_extra_to_install_is_named(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith(b"setup_error:")
     assert b"duckdb is missing: install the extra `train`" in done.stderr
+
+
+def test_names_that_look_like_markup_are_shown_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "[").mkdir()
+    file = write_lines(tmp_path / "[red]meta.json", [product("A")])
+    out = tmp_path / "[/b]"
+    said = _run(monkeypatch, "--metadata", str(file), "--out", str(out), "--min-catalogue", "1")
+    assert "[red]meta.json, amazon 2018 (rows)" in said
+    assert f"are in {out};" in said
+
+
+@pytest.mark.parametrize("which", ["file", "out", "set"])
+def test_names_that_are_not_utf8_are_one_clear_error_and_leave_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, which: str
+) -> None:
+    odd = os.fsdecode(b"\xff")
+    names = {"file": "meta.json", "out": "out", "set": "set"} | {which: odd}
+    file = write_lines(tmp_path / names["file"], [product("A")])
+    words = ["--metadata", str(file), "--out", str(tmp_path / names["out"]), "--set", names["set"]]
+    with pytest.raises(DatasetError, match="is not UTF-8"):
+        _run(monkeypatch, *words)
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_stop_tag_is_cleaned_like_the_segments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write_lines(tmp_path / "meta.json", [product("A", ["Toys", "Mice &amp;  Rats"])])
+    words = ["--metadata", str(file), "--out", str(tmp_path / "out"), "--min-catalogue", "1"]
+    _run(monkeypatch, *words, "--stop-tag", "Mice &amp;  Rats", "--stop-tag", os.fsdecode(b"\xff"))
+    rows = duckdb.read_parquet(str(tmp_path / "out/photos.parquet"))
+    assert rows.project("tags").fetchall() == [(["toys"],)]

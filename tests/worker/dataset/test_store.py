@@ -1,6 +1,7 @@
 """Pixels are made once and kept; what is killed goes on; what cannot be read is counted."""
 
 import json
+import os
 import resource
 from dataclasses import replace
 from pathlib import Path
@@ -116,6 +117,19 @@ def test_another_size_other_photos_or_changed_bytes_are_kept_apart(
     assert len(list(work.iterdir())) == 4
     assert np.array_equal(pixels[0], pixels[1])
     assert after.rejected == {"missing_photo": 1}
+
+
+def test_what_never_ends_or_is_too_large_for_a_photo_is_counted_and_not_read(
+    folder: Path,
+) -> None:
+    os.mkfifo(folder / "photos/0006.jpg")
+    (folder / "photos/0007.jpg").unlink()
+    (folder / "photos/0007.jpg").symlink_to("/dev/zero")
+    os.truncate(folder / "photos/0008.jpg", 1 << 40)
+    dataset, _ = _store(read_dataset(folder), None)
+    assert dataset.rejected == {"not_an_image": 1, "missing_photo": 2, "too_large": 1}
+    assert dataset.complaints[1] == "photos/0006.jpg: not a plain file"
+    assert _names(dataset) == [*READABLE[:5], "0009"]
 
 
 def test_no_readable_photo_is_an_error(tmp_path: Path) -> None:

@@ -23,6 +23,14 @@ def test_a_list_is_a_vocabulary_without_aliases(tmp_path: Path) -> None:
     assert vocabulary.tags_of("mice") == ("mice",)
 
 
+def test_tags_are_taken_in_lower_case_as_products_carry_them(tmp_path: Path) -> None:
+    file = tmp_path / "tags.json"
+    file.write_text('{"tags": ["Mouse"], "aliases": {"Mice": "MOUSE"}}')
+    vocabulary = read_vocabulary(file)
+    assert vocabulary.tags == ("mouse",)
+    assert vocabulary.tags_of("mice") == ("mouse",)
+
+
 def test_aliases_are_cleaned_like_segments(tmp_path: Path) -> None:
     file = tmp_path / "tags.json"
     file.write_text('{"tags": ["mouse", "toy"], "aliases": {"Mice &amp; Toys": ["mouse", "toy"]}}')

@@ -188,7 +188,11 @@ def test_a_chunk_without_a_readable_photo_does_not_stop_the_others(
     [
         ({"model": Path("no/such/model")}, ArtifactError, "manifest.json"),
         ({"data": Path("no/such/data")}, DatasetError, "No such file"),
-        ({"leave_out": ["nowhere"]}, DatasetError, "no such set to leave out: nowhere"),
+        (
+            {"leave_out": ["nowhere"]},
+            DatasetError,
+            r"no such set to leave out: nowhere; among its sets are \[red\]small, big, drawn",
+        ),
         ({"leave_out": ["big", "[red]small", "drawn"]}, DatasetError, "no photo is left"),
     ],
 )
@@ -202,14 +206,33 @@ def test_what_cannot_be_judged_is_told_before_anything_is_written(
 
 def test_a_data_set_without_a_readable_photo_is_refused(tmp_path: Path) -> None:
     write_rows(tmp_path, _rows(3))
-    with pytest.raises(DatasetError, match="no readable photo"):
+    with pytest.raises(DatasetError, match="no readable photo") as caught:
         evaluate(_request(tmp_path), tmp_path / "out")
+    assert str(caught.value).count("cannot be used") == 1
 
 
 def test_a_folder_that_cannot_be_written_is_told(data: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(SetupError, match="file"):
         evaluate(_request(data), tmp_path / "file")
+
+
+def test_a_folder_that_takes_no_file_is_told_before_a_photo_is_decoded(
+    data: Path, tmp_path: Path
+) -> None:
+    def scored(*_: int) -> None:
+        pytest.fail("photos were scored")
+
+    (tmp_path / ".report.json").mkdir()
+    with pytest.raises(SetupError, match="Is a directory"):
+        evaluate(_request(data), tmp_path, on_progress=scored)
+
+
+def test_data_in_a_folder_whose_name_is_not_utf8_is_judged_too(tmp_path: Path) -> None:
+    folder = write_shapes(tmp_path / os.fsdecode(b"m\xf6bel"), 3)
+    found = evaluate(_request(folder), tmp_path / "out")
+    assert found["data"]["folder"] == "m?bel"
+    assert json.loads((tmp_path / "out/report.json").read_text())["data"] == found["data"]
 
 
 def test_data_without_any_known_tag_is_judged_too(tmp_path: Path) -> None:
@@ -228,6 +251,16 @@ def test_the_command_prints_the_slices_and_where_the_report_is(data: Path, tmp_p
     assert f"The report is in {out}." in done.output
     assert "3 rows or photos could not be used" in done.output
     assert (out / "report.json").exists()
+
+
+def test_the_command_says_how_many_photos_have_tags_that_the_model_does_not_know(
+    tmp_path: Path,
+) -> None:
+    write_shapes(tmp_path / "data", 6)
+    done = _run(DEFAULT_MODEL, "--data", tmp_path / "data", "--out", tmp_path / "out")
+    assert "does not know 3 tags of the labels: 4 photos are judged as if without" in done.output
+    # No bar where nobody watches it.
+    assert not done.stderr
 
 
 def test_without_the_extra_the_command_says_which_to_install(data: Path, tmp_path: Path) -> None:

@@ -48,6 +48,26 @@ def test_an_empty_or_damaged_table_is_refused(tmp_path: Path) -> None:
         read_filings(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("row", "complaint"),
+    [
+        ("('p', 'b', [['B']])", "column tags should be VARCHAR"),
+        ("(1, ['b'], [['B']])", "column product should be VARCHAR"),
+        ("(NULL::VARCHAR, ['b'], [['B']])", "a row lacks"),
+        ("('p', NULL::VARCHAR[], [['B']])", "a row lacks"),
+        ("('p', ['b', NULL], [['B']])", "a row lacks"),
+        ("('p', ['b'], [['B'], NULL])", "a row lacks"),
+        ("('p', ['b'], [['B', NULL]])", "a row lacks"),
+    ],
+)
+def test_a_table_of_other_columns_or_with_gaps_is_refused(
+    tmp_path: Path, row: str, complaint: str
+) -> None:
+    _write_prepared(tmp_path, row)
+    with pytest.raises(DatasetError, match=complaint):
+        read_filings(tmp_path)
+
+
 def test_a_folder_that_is_no_data_set_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError):
         read_filings(tmp_path)

@@ -1,6 +1,9 @@
 """`tagger related`: what it recommends, draws and writes."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+import tagger
 from shared.errors import DatasetError
 from tagger import app
 from tests.worker.judging.filed import filed
@@ -139,6 +143,44 @@ def test_a_handful_of_tags_gets_no_map(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert not (out / "map.png").exists()
     assert "map.png" not in (out / "report.md").read_text()
+
+
+def test_tags_that_look_like_markup_are_shown_and_nothing_is_said_in_a_word(
+    tmp_path: Path,
+) -> None:
+    both = filed("a", "[/b]", "Mugs")
+    _write(tmp_path, [both, filed("b", "Hubs")])
+    arguments = ["--data", str(tmp_path), "--minimum-support", "1", "--out", str(tmp_path / "out")]
+    done = CliRunner().invoke(app, ["related", *arguments, "mugs"])
+    assert done.exit_code == 0, done.output
+    assert "[/b]" in done.output
+    done = CliRunner().invoke(app, ["related", *arguments, "hubs"])
+    assert done.stdout.startswith("recommended: nothing\n")
+
+
+def test_a_tag_that_is_not_utf8_is_one_clear_error(tmp_path: Path) -> None:
+    _write(tmp_path, CATALOGUE)
+    arguments = ["--data", str(tmp_path), "--out", str(tmp_path / "out")]
+    done = CliRunner().invoke(app, ["related", *arguments, os.fsdecode(b"m\xf6bel")])
+    assert isinstance(done.exception, DatasetError)
+    assert "is not UTF-8" in str(done.exception)
+
+
+def test_the_page_is_utf8_in_any_locale(tmp_path: Path) -> None:
+    _write(tmp_path, [filed("a", "Möbel"), filed("b", "Möbel")])
+    arguments = ["related", "--data", str(tmp_path), "--out", "out", "--minimum-support", "1"]
+    script = f"import sys, tagger; sys.argv[1:] = {[*arguments, 'möbel']!a}; tagger.main()"
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, **plain, "PYTHONPATH": str(Path(tagger.__file__).parent)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "möbel" in (tmp_path / "out/report.md").read_text("utf-8")
 
 
 def _write(folder: Path, filings: list[Filing]) -> None:
