@@ -1,5 +1,6 @@
 """The model card: what a model was trained on, how good it is and where it fails."""
 
+import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,11 +10,12 @@ from worker.dataset.labelled import LabelledPhoto
 
 #: A tag with fewer training photos than this is named in the card as one not to rely on.
 THIN_TAG_PHOTOS = 50
+WIDTH = 100
 
 CARD = """\
 # Model card
 
-{what}, that gives each photo of a listing a score for each of {tag_count} category tags.
+{what}
 
 ## Trained on
 
@@ -67,9 +69,11 @@ NETWORKS = {
     "densenet121": "DenseNet121 with ImageNet weights and the paper's head",
     "compact": "A small convolutional network that begins with EfficientNet-Lite0's weights and "
     "learned from a larger one",
-    "backbone": "A pre-trained network with a head of its own",
-    "path": "A pre-trained network with a head that keeps to the tag hierarchy",
-    "path_rnn": "A pre-trained network with a recurrent head that walks the tag hierarchy",
+    "backbone": "A pre-trained network, its last layers fine-tuned, with a head of its own",
+    "path": "A pre-trained network, its last layers fine-tuned, with a head that keeps to the tag "
+    "hierarchy",
+    "path_rnn": "A pre-trained network, its last layers fine-tuned, with a recurrent head that "
+    "walks the tag hierarchy",
 }
 
 LEFT_OUT = """
@@ -108,8 +112,11 @@ def model_card(facts: CardFacts) -> str:
     left_out = facts.measured.get("left_out")
     kept_apart = recipe["left_out_sets"]
     return CARD.format(
-        what=NETWORKS[recipe["network"]],
-        tag_count=len(facts.tags),
+        what=textwrap.fill(
+            f"{NETWORKS[recipe['network']]}, that gives each photo of a listing a score for each "
+            f"of {len(facts.tags)} category tags.",
+            WIDTH,
+        ),
         photo_count=len(facts.photos),
         product_count=len({photo.product for photo in facts.photos}),
         user_count=sum(photo.source == "user" for photo in facts.photos),
@@ -172,7 +179,8 @@ def _plain(value: object) -> str:
             return f"{value:.4g}"
         case dict():
             inner = cast("dict[str, object]", value)
-            return ", ".join(f"{name} {_plain(part)}" for name, part in inner.items())
+            told = [f"{name} {_plain(part)}" for name, part in inner.items() if part is not None]
+            return ", ".join(told)
         case list():
             return ", ".join(map(_plain, cast("list[object]", value))) or "none"
         case _:

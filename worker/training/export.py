@@ -6,7 +6,7 @@
 
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -25,7 +25,7 @@ WEIGHTS: Final[tuple[Weights, ...]] = ("float32", "dynamic_int8", "int8", "int8_
 MAX_LOSS: Final = 0.005
 BATCH_PHOTOS: Final = 32
 #: Photos that show the converter how far each layer's values go.
-CALIBRATION_PHOTOS: Final = 100
+CALIBRATION_PHOTOS: Final = 300
 #: What `int8_mixed` leaves in float32: the head, whose scores int8 would round to 1/256, and the
 #: first depthwise convolutions, each of whose channels has a range of its own.
 FLOAT_OPERATORS: Final = ("FULLY_CONNECTED", "LOGISTIC")
@@ -69,7 +69,7 @@ def export(
     network: keras.Model,
     pixels: NDArray[np.uint8],
     truth: NDArray[np.bool_],
-    thresholds: NDArray[np.float32],
+    fit: Callable[[NDArray[np.float32]], NDArray[np.float32]],
     *,
     typical: NDArray[np.uint8],
 ) -> Exported:
@@ -78,17 +78,19 @@ def export(
     Four are made: float32; dynamic-range int8, whose weights are int8 and whose activations are
     quantised as they come; int8 throughout, with ranges taken from typical photos; and the same
     with its most sensitive layers in float32. As good means that Hamming score and mean average
-    precision on the validation photos lose at most 0.005 each; float32 always is.
+    precision on the validation photos lose at most 0.005 each; float32 always is. Each form is
+    judged with thresholds of its own, as it would serve.
 
     Args:
         network: float32 `[n, height, width, 3]` in 0..255 -> float32 `[n, tags]`.
         pixels: uint8 `[n, height, width, 3]` of the validation photos.
         truth: bool `[n, tags]`.
-        thresholds: float32 `[tags]`, fitted for the Keras scores.
+        fit: fits thresholds, float32 `[tags]`, to scores of the validation photos.
         typical: uint8 `[m, height, width, 3]` of training photos.
     """
     reference = keras_scores(network, pixels)
-    hamming = hamming_score(reference >= thresholds, truth)
+    decided = reference >= fit(reference)
+    hamming = hamming_score(decided, truth)
     precision = _mean_average_precision(reference, truth)
     models = [to_litert(network, weights, typical) for weights in WEIGHTS]
     taggers = [
@@ -99,7 +101,7 @@ def export(
     candidates: list[Candidate] = []
     for weights, model, tagger, speed in zip(WEIGHTS, models, taggers, speeds, strict=True):
         scores = tagger.scores(pixels)
-        predicted = scores >= thresholds
+        predicted = scores >= fit(scores)
         candidates.append(
             Candidate(
                 weights=weights,
@@ -107,7 +109,7 @@ def export(
                 hamming=hamming_score(predicted, truth),
                 mean_average_precision=_mean_average_precision(scores, truth),
                 max_score_difference=float(np.abs(scores - reference).max()),
-                flipped=float((predicted != (reference >= thresholds)).any(axis=1).mean()),
+                flipped=float((predicted != decided).any(axis=1).mean()),
                 us_per_photo=speed,
             )
         )

@@ -22,7 +22,7 @@ from worker.model.tagger import Tagger
 from worker.training.card import CardFacts, model_card
 from worker.training.catalogue import SERVED, parents_of, related_of
 from worker.training.cluster import join, precision
-from worker.training.export import Exported, export, keras_scores
+from worker.training.export import Exported, export
 from worker.training.fit import Progress
 from worker.training.learn import learn
 from worker.training.prepare import Limits, Prepared, Rows, prepare
@@ -147,9 +147,14 @@ def train(
 def _export(learned: Learned, prepared: Prepared, recipe: Recipe) -> Exported:
     pixels = prepared.pixels[prepared.validation]
     truth = prepared.truth[prepared.validation] > 0
-    fitted = _thresholds(keras_scores(learned.network, pixels), truth, recipe)
     typical = prepared.train[:: max(1, len(prepared.train) // 2000)]
-    return export(learned.network, pixels, truth, fitted.values, typical=prepared.pixels[typical])
+    return export(
+        learned.network,
+        pixels,
+        truth,
+        lambda scores: _thresholds(scores, truth, recipe).values,
+        typical=prepared.pixels[typical],
+    )
 
 
 def _thresholds(

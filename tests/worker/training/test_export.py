@@ -33,7 +33,21 @@ def network() -> Any:
 
 
 def _export(network: Any, threshold: float = 0.05) -> Exported:
-    return export(network, PIXELS, TRUTH, np.full(3, threshold, np.float32), typical=PIXELS)
+    fitted = np.full(3, threshold, np.float32)
+    return export(network, PIXELS, TRUTH, lambda _: fitted, typical=PIXELS)
+
+
+def test_each_form_is_judged_with_thresholds_of_its_own(network: Any) -> None:
+    seen: list[Any] = []
+
+    def fit(scores: Any) -> Any:
+        seen.append(scores)
+        return scores.min(axis=0)
+
+    exported = export(network, PIXELS, TRUTH, fit, typical=PIXELS)
+    assert len({scores.tobytes() for scores in seen}) == 1 + len(WEIGHTS)
+    # At the lowest score of each form all photos get all tags, whatever the form did to them.
+    assert {candidate.flipped for candidate in exported.candidates} == {0.0}
 
 
 @pytest.mark.parametrize(
