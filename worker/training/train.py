@@ -19,6 +19,7 @@ from worker.judging.report import judge
 from worker.model.artifact import Artifact, Draft, write
 from worker.model.manifest import InputSize, Provenance
 from worker.model.tagger import Tagger
+from worker.training.balance import with_untagged
 from worker.training.card import CardFacts, model_card
 from worker.training.catalogue import SERVED, parents_of, related_of
 from worker.training.cluster import join, precision
@@ -162,7 +163,8 @@ def _thresholds(
 ) -> FittedThresholds:
     """On validation photos alone, by the scores that will be served."""
     if recipe.thresholds == "hamming":
-        return fit_for_hamming(scores, truth)
+        rows = with_untagged(truth)
+        return fit_for_hamming(scores[rows], truth[rows])
     common = fit_single(scores, truth)
     return FittedThresholds(np.full(truth.shape[1], common, np.float32), common, (), ())
 

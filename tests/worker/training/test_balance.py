@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from worker.dataset.rows import LabelledPhoto
-from worker.training.balance import MAX_UNTAGGED_SHARE, UNTAGGED, draw_shares
+from worker.training.balance import MAX_UNTAGGED_SHARE, UNTAGGED, draw_shares, with_untagged
 
 
 def _photos(tagged: int, untagged: int) -> list[LabelledPhoto]:
@@ -36,3 +36,17 @@ def test_but_they_do_not_crowd_the_others_out() -> None:
 
 def test_where_most_have_no_tag_all_are_drawn_alike() -> None:
     assert np.ptp(draw_shares(_photos(30, 70))) == pytest.approx(0)
+
+
+@pytest.mark.parametrize(
+    ("tagged", "untagged", "after"), [(9, 3, 9), (10, 4, 8), (3, 7, 7), (4, 0, 0), (0, 5, 5)]
+)
+def test_untagged_rows_come_again_until_they_are_as_many(
+    tagged: int, untagged: int, after: int
+) -> None:
+    truth = np.zeros((tagged + untagged, 2), bool)
+    truth[:tagged, 0] = True
+    rows = with_untagged(truth)
+    assert np.array_equal(np.unique(rows), np.arange(tagged + untagged))
+    assert truth[rows].any(axis=1).sum() == tagged
+    assert (~truth[rows].any(axis=1)).sum() == after
