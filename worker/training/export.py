@@ -79,7 +79,7 @@ def export(
     quantised as they come; int8 throughout, with ranges taken from typical photos; and the same
     with its most sensitive layers in float32. As good means that Hamming score and mean average
     precision on the validation photos lose at most 0.005 each; float32 always is. Each form is
-    judged with thresholds of its own, as it would serve.
+    judged with thresholds of its own, because a shift of all scores would cost it nothing.
 
     Args:
         network: float32 `[n, height, width, 3]` in 0..255 -> float32 `[n, tags]`.

@@ -113,7 +113,7 @@ def train(
     if not cluster.chief:
         return None
     show("exporting", None)
-    exported = _export(learned, prepared, recipe)
+    exported = _export(learned, prepared)
     tagger = _tagger(exported, recipe, prepared)
     thresholds = _thresholds(
         tagger.scores(prepared.pixels[prepared.validation]),
@@ -145,7 +145,7 @@ def train(
     )
 
 
-def _export(learned: Learned, prepared: Prepared, recipe: Recipe) -> Exported:
+def _export(learned: Learned, prepared: Prepared) -> Exported:
     pixels = prepared.pixels[prepared.validation]
     truth = prepared.truth[prepared.validation] > 0
     typical = prepared.train[:: max(1, len(prepared.train) // 2000)]
@@ -153,7 +153,8 @@ def _export(learned: Learned, prepared: Prepared, recipe: Recipe) -> Exported:
         learned.network,
         pixels,
         truth,
-        lambda scores: _thresholds(scores, truth, recipe).values,
+        # Not those that will serve: fitted for other photos, they tell the forms apart by chance.
+        lambda scores: fit_for_hamming(scores, truth).values,
         typical=prepared.pixels[typical],
     )
 
