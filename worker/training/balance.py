@@ -12,9 +12,6 @@ from worker.dataset.labelled import LabelledPhoto
 UNTAGGED: Final = 3.0
 #: ... such photos are at most this share of the draws.
 MAX_UNTAGGED_SHARE: Final = 1 / 3
-#: Photos without tags for each photo with some, where thresholds are chosen: more than data sets
-#: have, because most of what a marketplace shows is nothing that a model knows.
-UNTAGGED_PER_TAGGED: Final = 1.0
 
 
 def draw_shares(photos: Sequence[LabelledPhoto]) -> NDArray[np.float64]:
@@ -34,8 +31,15 @@ def draw_shares(photos: Sequence[LabelledPhoto]) -> NDArray[np.float64]:
 
 
 def with_untagged(truth: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Rows of `[n, tags]`: each once, those without tags again until they are as many as others."""
+    """Rows of `[n, tags]`: each once, those without tags again until they are as many as others.
+
+    Where thresholds are chosen, data sets hold too few of them: most of what a marketplace shows is
+    nothing that a model knows.
+    """
     untagged = np.flatnonzero(~truth.any(axis=1))
-    tagged = len(truth) - len(untagged)
-    times = round(UNTAGGED_PER_TAGGED * tagged / max(1, len(untagged)))
-    return np.concatenate([np.arange(len(truth)), np.tile(untagged, max(0, times - 1))])
+    missing = len(truth) - 2 * len(untagged)
+    if not len(untagged) or missing <= 0:
+        return np.arange(len(truth))
+    # Evenly out of all, because a data set's rows come set by set.
+    again = np.linspace(0, len(untagged), missing, endpoint=False).astype(np.int64)
+    return np.concatenate([np.arange(len(truth)), untagged[again]])

@@ -127,7 +127,9 @@ def model_card(facts: CardFacts) -> str:
         kept=f"; {', '.join(kept_apart)} kept apart" if kept_apart else "",
         dataset_sha256=facts.dataset_sha256,
         command=facts.command,
-        recipe="\n".join(f"- {name}: {_plain(value)}" for name, value in recipe.items()),
+        recipe="\n".join(
+            f"- {name}: {_plain(value)}" for name, value in recipe.items() if value is not None
+        ),
         weights=recipe["weights"],
         export=_grouped("form", exported, list(next(iter(exported.values())))),
         test=_part(facts.measured["test"]),
