@@ -133,6 +133,7 @@ def perform(*works: Callable[[], dict[str, Any]]) -> None:
     # Libraries that print would be taken for an answer.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
+    sys.stdout = sys.stderr  # which keeps no line back
     print(_READY, file=answers, flush=True)
     for work in works:
         if sys.stdin.readline().strip() != _GO:
