@@ -1,5 +1,6 @@
 """The parts that JPEG, PNG and WebP files are made of, walked without decoding (pure)."""
 
+import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
@@ -9,49 +10,55 @@ JPEG_START: Final = b"\xff\xd8\xff"
 JPEG_END: Final = b"\xff\xd9"
 PNG_START: Final = b"\x89PNG\r\n\x1a\n"
 
+SOS: Final = 0xDA
+EOI: Final = 0xD9
+DQT: Final = 0xDB
+
 #: No camera or editor writes more; a file made of empty parts would take minutes to walk.
 MAX_PARTS: Final = 1 << 16
 
-_SOS: Final = 0xDA
-#: Markers that stand alone: TEM, RST0 to RST7, SOI.
-_BARE: Final = frozenset({0x01, *range(0xD0, 0xD9)})
+#: What FF may be followed by without a segment: a stuffed 00, TEM, RST0 to RST7, SOI, fill.
+_NO_SEGMENT: Final = frozenset({0x00, 0x01, *range(0xD0, 0xD9), 0xFF})
+_NEXT_SEGMENT: Final = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]").search
+
+#: A JPEG's segment: its marker (FF left out) and where its content is in the file (end
+#: exclusive). A plain tuple, because making a named one takes longer than the rest of the walk.
+Segment = tuple[int, int, int]
 
 
 class Part(NamedTuple):
-    """A segment or chunk: its kind and where its content is in the file (end exclusive)."""
+    """A chunk: its kind and where its content is in the file (end exclusive)."""
 
     kind: bytes
     start: int
     end: int
 
 
-def jpeg_segments(body: bytes) -> Iterator[Part]:
-    """The marker segments up to and including the first SOS (ITU-T T.81, annex B).
+def jpeg_segments(body: bytes) -> Iterator[Segment]:
+    """The marker segments up to and including EOI, which is empty (ITU-T T.81, annex B).
 
-    Bytes between segments are skipped as libjpeg skips them.
+    Bytes between segments are skipped as libjpeg skips them, and so are a scan's data.
 
     Raises:
-        Undecodable: the file ends, or the picture does, before a scan starts.
+        Undecodable: the file ends before EOI.
     """
-    at = 2
+    at, size = 2, len(body)
     for _ in range(MAX_PARTS):
-        at = body.find(b"\xff", at)
-        while 0 <= at < len(body) and body[at] == 0xFF:  # fill bytes
-            at += 1
-        if at < 0 or at >= len(body):
-            raise Undecodable("the header ends early")
-        marker = body[at]
-        at += 1
-        if marker == 0x00 or marker in _BARE:
-            continue
-        if marker == JPEG_END[1]:
-            raise Undecodable("ends without a picture")
-        end = at + int.from_bytes(body[at : at + 2])
-        if end < at + 2 or end > len(body):
-            raise Undecodable("the header ends early")
-        yield Part(bytes([marker]), at + 2, end)
-        if marker == _SOS:
+        # Nearly always the next segment begins where the last one ends.
+        if at + 1 < size and body[at] == 0xFF and body[at + 1] not in _NO_SEGMENT:
+            at += 2
+        elif found := _NEXT_SEGMENT(body, at):
+            at = found.end()
+        else:
+            raise Undecodable("ends early")
+        marker = body[at - 1]
+        if marker == EOI:
+            yield EOI, at, at
             return
+        end = at + int.from_bytes(body[at : at + 2])
+        if end < at + 2 or end > size:
+            raise Undecodable("ends early")
+        yield marker, at + 2, end
         at = end
     raise Undecodable("more segments than a picture has")
 

@@ -4,13 +4,14 @@ The bytes decide, never a name or a content type.
 """
 
 import re
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from shared.errors import NotAnImage, Undecodable, UnsupportedFormat
 from worker.decode.containers import (
+    EOI,
     JPEG_START,
     PNG_START,
+    SOS,
     jpeg_segments,
     png_chunks,
     webp_chunks,
@@ -49,19 +50,18 @@ _SVG_STARTS: Final = (b"<svg", b"<?xml", b"<!--", b"<!DOCTYPE svg")
 _TEXT_BYTES: Final = 4096  # how far an SVG's root element is looked for
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
-    """A picture as its header claims it: pixels as stored, before `orientation` is applied.
-
-    `orientation` is EXIF's, 1 (upright) to 8; `has_alpha` is True where pixels may be
-    transparent in any way.
-    """
+class Header(NamedTuple):
+    """A picture as its header claims it: pixels as stored, before `orientation` is applied."""
 
     format: Format
     width: int
     height: int
-    has_alpha: bool
-    orientation: int
+    has_alpha: bool  #: pixels may be transparent in any way
+    orientation: int  #: EXIF's, 1 (upright) to 8
+    #: Where a JPEG's frame header (SOF) and first scan header (SOS) have their content, at
+    #: least 6 bytes each (ITU-T T.81, B.2.2 and B.2.3); 0 in other formats.
+    frame_start: int = 0
+    scan_start: int = 0
 
 
 def sniff(body: bytes) -> Header:
@@ -95,17 +95,24 @@ def _refusal(start: bytes) -> NotAnImage | UnsupportedFormat:
 
 
 def _jpeg(body: bytes) -> Header:
-    width = height = 0
+    width = height = frame = 0
     turned = UPRIGHT
-    for (kind,), start, end in jpeg_segments(body):
-        if kind in _FRAMES and not width:
+    for marker, start, end in jpeg_segments(body):
+        if marker in _FRAMES and not frame:
             if end - start < 6:
                 raise Undecodable("the header ends early")
+            frame = start
             height = int.from_bytes(body[start + 1 : start + 3])
             width = int.from_bytes(body[start + 3 : start + 5])
-        elif kind == _APP1 and turned == UPRIGHT and body.startswith(_EXIF, start):
+        elif marker == _APP1 and turned == UPRIGHT and body.startswith(_EXIF, start):
             turned = orientation(body[start + len(_EXIF) : end])
-    return Header("jpeg", width, height, has_alpha=False, orientation=turned)
+        elif marker == SOS:
+            if end - start < 6:
+                raise Undecodable("the header ends early")
+            return Header("jpeg", width, height, False, turned, frame_start=frame, scan_start=start)
+        elif marker == EOI:
+            break
+    raise Undecodable("ends without a picture")
 
 
 def _png(body: bytes) -> Header:

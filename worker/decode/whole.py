@@ -8,9 +8,10 @@ import zlib
 from typing import Final
 
 from shared.errors import Undecodable
-from worker.decode.containers import JPEG_END, jpeg_segments, png_chunks, webp_chunks
+from worker.decode.containers import JPEG_END, png_chunks, webp_chunks
 from worker.decode.sniff import Header
 
+#: Baseline, extended sequential and progressive, Huffman-coded.
 _HUFFMAN_FRAMES: Final = frozenset({0xC0, 0xC1, 0xC2})
 
 
@@ -30,17 +31,14 @@ def check_whole(body: bytes, header: Header) -> None:
 
 
 def _check_jpeg(body: bytes, header: Header) -> None:
-    frame = scan = 0
-    for (kind,), _, end in jpeg_segments(body):
-        frame = kind if kind in _HUFFMAN_FRAMES else frame
-        scan = end
+    data = header.scan_start - 2 + int.from_bytes(body[header.scan_start - 2 : header.scan_start])
     # In a scan every FF is followed by 00, so this cannot be found by chance.
-    end = body.rfind(JPEG_END, scan)
+    end = body.rfind(JPEG_END, data)
     if end < 0:
         raise Undecodable("ends early")
     # Each block of 8x8 takes a Huffman code at least, and that is one bit at least.
     blocks = -(-header.width // 8) * -(-header.height // 8)
-    if frame and (end - scan) * 8 < blocks:
+    if (end - data) * 8 < blocks and body[header.frame_start - 3] in _HUFFMAN_FRAMES:
         raise Undecodable("claims more pixels than its bytes can hold")
 
 

@@ -6,6 +6,7 @@ import struct
 import tracemalloc
 import zlib
 from contextlib import suppress
+from functools import partial
 
 import cv2
 import numpy as np
@@ -24,6 +25,7 @@ from shared.errors import (
     UnsupportedFormat,
 )
 from worker.decode.pixels import BGR_BILINEAR, configure, to_pixels
+from worker.decode.sniff import sniff
 
 Pixels = NDArray[np.uint8]
 
@@ -144,6 +146,30 @@ def test_a_preprocessing_that_is_not_there_is_refused() -> None:
             min_photo_elements=1000,
             preprocessing="hsv",
         )
+
+
+@pytest.mark.parametrize("name", ["PNG", "JPEG", "WEBP"])
+def test_a_header_that_is_known_already_changes_nothing(name: str) -> None:
+    body = encode(PHOTO, name, exif=exif(6))
+    decoded = partial(
+        to_pixels, body, width=40, height=20, max_photo_pixels=10**6, min_photo_elements=0
+    )
+    assert np.array_equal(decoded(header=sniff(body)), decoded())
+    with pytest.raises(TooManyPixels):  # it is believed, not read again
+        decoded(header=sniff(body)._replace(width=10**6))
+
+
+@pytest.mark.parametrize("name", ["PNG", "JPEG"])
+@pytest.mark.parametrize("size", [(35, 35), (35, 70), (20, 35)])
+def test_a_picture_that_has_the_size_asked_for_keeps_its_pixels(
+    name: str, size: tuple[int, int]
+) -> None:
+    picture = photo(*size)
+    body = encode(picture, name, **({"quality": 97, "subsampling": 0} if name == "JPEG" else {}))
+    result = pixels(body, width=size[0], height=size[1])
+    assert difference(result, np.asarray(picture)) < (2 if name == "JPEG" else 0.01)
+    assert result.flags.c_contiguous
+    assert result.flags.owndata
 
 
 def test_a_picture_smaller_than_the_target_is_enlarged() -> None:

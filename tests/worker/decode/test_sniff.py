@@ -60,7 +60,23 @@ PLAIN = Image.new("RGB", (57, 31), "teal")
 def test_the_header_tells_format_size_and_transparency(
     body: bytes, name: str, *, has_alpha: bool
 ) -> None:
-    assert sniff(body) == Header(name, 57, 31, has_alpha=has_alpha, orientation=1)  # pyright: ignore[reportArgumentType]
+    found = sniff(body)._replace(frame_start=0, scan_start=0)
+    assert found == Header(name, 57, 31, has_alpha=has_alpha, orientation=1)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_the_header_of_a_jpeg_tells_where_its_frame_and_its_first_scan_are(
+    *, progressive: bool
+) -> None:
+    inner = encode(Image.new("RGB", (8, 8)), "JPEG")
+    segment = b"\xff\xe1" + struct.pack(">H", 2 + 6 + len(inner)) + b"Exif\0\0" + inner
+    plain = encode(PLAIN, "JPEG", progressive=progressive)
+    body = plain[:2] + segment + plain[2:]
+    header = sniff(body)
+    frame = b"\xff\xc2\x00\x11" if progressive else b"\xff\xc0\x00\x11"
+    assert header.frame_start == body.index(frame, len(segment)) + 4
+    assert header.scan_start == body.index(b"\xff\xda\x00\x0c", len(segment)) + 4
+    assert sniff(encode(PLAIN, "PNG")).scan_start == 0
 
 
 @pytest.mark.parametrize("name", ["JPEG", "PNG", "WEBP"])
@@ -92,6 +108,27 @@ def test_a_jpeg_may_have_fill_bytes_junk_and_many_segments_before_its_frame() ->
     body = encode(PLAIN, "JPEG")
     odd = body[:2] + b"\xff\xff\xff\xfe\x00\x04hi" + b"junk" + b"\xff\xec\x00\x02" * 500 + body[2:]
     assert (sniff(odd).width, sniff(odd).height) == (57, 31)
+
+
+def test_the_first_frame_of_a_jpeg_counts() -> None:
+    body = encode(PLAIN, "JPEG")
+    at = body.index(b"\xff\xda")
+    second = b"\xff\xc0\x00\x0b\x08\x00\x09\x00\x09\x01\x01\x11\x00"
+    assert sniff(body[:at] + second + body[at:])[1:3] == (57, 31)
+
+
+def test_a_jpeg_cut_inside_its_first_scan_header_is_undecodable() -> None:
+    body = encode(PLAIN, "JPEG")
+    start = sniff(body).scan_start
+    for cut in range(start - 4, start + 10):
+        with pytest.raises(Undecodable, match="ends early"):
+            sniff(body[:cut])
+
+
+def test_more_segments_than_a_camera_writes_are_not_walked_to_the_end() -> None:
+    body = encode(PLAIN, "JPEG")
+    with pytest.raises(Undecodable, match="more segments"):
+        sniff(body[:2] + b"\xff\xec\x00\x02" * 70_000 + body[2:])
 
 
 def test_a_thumbnail_inside_a_jpeg_is_not_taken_for_it() -> None:
@@ -186,6 +223,11 @@ def test_a_header_that_ends_early_is_undecodable_wherever_it_ends(name: str) -> 
         b"\xff\xd8\xff\xe0\x00\x01" + bytes(99),
         b"\xff\xd8\xff\xc0\x00\x04\x08\x00\xff\xda\x00\x02",
         b"\xff\xd8\xff\xda\x00\x02\xff\xd9",
+        b"\xff\xd8\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00\x2a\xff\xd9",
+        b"\xff\xd8\xff\xc0\x00\x04\x08\x01\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00\x2a\xff\xd9",
+        encode(PLAIN, "JPEG").replace(b"\xff\xdb", b"\xff\xe5\x00\x01\xff\xdb", 1),
+        b"\xff\xd8\xff\xc0\x00\x08\x08\x00\x09\x00\x09\x01\xff\xda\x00\x03\x00\x2a\xff\xd9",
+        b"\xff\xd8\xff\xc0\x00\x08\x08\x00\x09\x00\x09\x01\xff\xd9",
         b"\xff\xd8" + b"\xff" * 100_000,
         b"\xff\xd8" + b"\xff\xec\x00\x02" * 100_000,
         PNG_START + chunk(b"IEND"),

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from shared.errors import Undecodable
+from worker.decode.scans import scans
 from worker.decode.sniff import sniff
 from worker.decode.whole import check_whole
 
@@ -39,6 +40,27 @@ def test_a_picture_that_ends_early_is_told_by_its_end(name: str) -> None:
     for cut in (len(body) // 2, len(body) - 100, len(body) - 2):
         with pytest.raises(Undecodable, match="ends early"):
             check_whole(body[:cut], header)
+
+
+def test_a_progressive_picture_is_not_whole_with_only_its_first_scans() -> None:
+    body = FILES["progressive"]
+    header = sniff(body)
+    for scan in list(scans(body))[:-1]:
+        for cut in (scan.start, (scan.start + scan.end) // 2, scan.end):
+            with pytest.raises(Undecodable, match="ends early"):
+                check_whole(body[:cut], header)
+
+
+def test_an_end_before_the_data_of_the_scan_is_not_the_end_of_the_picture() -> None:
+    thumbnail = b"\xff\xe1\x00\x06" + b"\xff\xd9" * 2
+    component = b"\xff\xda\x00\x08\x01\xff\xd9\x00\x3f\x00"
+    frame = b"\xff\xc9\x00\x0b\x08\x00\x09\x00\x09\x01\xff\x11\x00"
+    for cut in (
+        FILES["jpeg"][:2] + thumbnail + FILES["jpeg"][2:-2],
+        b"\xff\xd8" + frame + component + bytes(99),
+    ):
+        with pytest.raises(Undecodable, match="ends early"):
+            check_whole(cut, sniff(cut))
 
 
 def test_a_jpegs_bytes_must_be_enough_for_its_blocks() -> None:

@@ -1,0 +1,1 @@
+"""What decoding costs, and what its short cuts change."""
