@@ -1,12 +1,10 @@
 """The whole flow of one batch: claim, fetch, decode, infer, decide, store."""
 
-import hashlib
 import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 
 import numpy as np
 import structlog
@@ -20,28 +18,16 @@ from shared.db.photos import Claim, Settled
 from shared.db.retry import retrying, transient
 from shared.domain.photo import Lane, Status
 from shared.domain.retry import RetryPolicy
-from shared.errors import DecodeError, ModelError, PhotoError, TooSlow, Unexpected
+from shared.errors import ModelError, PhotoError, TooSlow, Unexpected
 from shared.settings import Settings
 from shared.watchdog import Watchdog
 from worker import shadow
-from worker.decode import pixels, sniff
-from worker.fetch.download import Download, Downloader
+from worker.fetch.download import Downloader
+from worker.look import Look, Seen
 from worker.quarantine import Quarantine
 from worker.served import Lineup, ServedModel, Serving
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """A photo that was decoded: pixels uint8 [height, width, 3], and facts of its file."""
-
-    pixels: NDArray[np.uint8]
-    shadow_pixels: NDArray[np.uint8] | None  #: as a shadow model takes them, if it is to
-    content_sha256: str
-    content_bytes: int
-    width: int
-    height: int
 
 
 class Pipeline:
@@ -55,7 +41,11 @@ class Pipeline:
         self._retry = RetryPolicy(
             settings.max_attempts, settings.backoff_base_s, settings.backoff_max_s
         )
-        self._local = threading.local()
+        self._downloader = Downloader(settings)
+        # Two, so that one decodes while the other is between two photos.
+        self._decoders = threading.Semaphore(2)
+        # Threads that compute at the same time on one core only take it from one another.
+        self._turn = threading.Lock()
         self._quarantine = Quarantine()
         # A batch that is still at it when its lease has long ended is stuck for good.
         self._watchdog = Watchdog(settings.working_lease_s * 1.5)
@@ -72,15 +62,19 @@ class Pipeline:
             return photos.is_suspect(connection, ids)
 
     def _tag(self, ids: Sequence[int], *, suspect: bool) -> None:
-        started = time.monotonic()
-        # One look: a model that is promoted meanwhile gets the batches after this one.
-        serving = self._lineup.now
-        with self._engine.begin() as connection:
+        patience_s = self._settings.queued_lease_s / 2
+        with (
+            self._downloader.room(len(ids), timeout_s=patience_s),
+            self._engine.begin() as connection,
+        ):
             claims = photos.claim(
                 connection, ids, alone=suspect, lease_s=self._settings.working_lease_s
             )
         if not claims:
             return
+        started = time.monotonic()
+        # One look: a model that is promoted meanwhile gets the batches after this one.
+        serving = self._lineup.now
         seen: dict[int, Seen | PhotoError] = {}
         try:
             seen = self._see(claims, serving, suspect=suspect)
@@ -128,60 +122,19 @@ class Pipeline:
         deadline_s = (
             self._settings.slow_fetch_deadline_s if patient else self._settings.fetch_deadline_s
         )
-        seen = self._downloader().fetch(
+        look = Look(
+            self._settings, serving, [claim.id for claim in claims], decoders=self._decoders
+        )
+        seen = self._downloader.fetch(
             [claim.url for claim in claims],
             deadline_s=deadline_s,
-            take=partial(self._decode, claims, serving),
+            take=look.take,
+            quick=look.quick,
         )
         return {claim.id: photo for claim, photo in zip(claims, seen, strict=True)}
 
-    def _decode(
-        self, claims: Sequence[Claim], serving: Serving, download: Download
-    ) -> Seen | PhotoError:
-        body = download.body
-        try:
-            header = sniff.sniff(body)
-            decoded = self._pixels(body, serving.model)
-        except DecodeError as error:
-            # Its traceback would keep the body alive until the batch ends.
-            return error.with_traceback(None)
-        except Exception as error:  # one odd photo must not fail its batch
-            log.exception("photo.unexpected")
-            return Unexpected(type(error).__name__)
-        return Seen(
-            pixels=decoded,
-            shadow_pixels=self._shadow_pixels(claims[download.place].id, serving, body),
-            content_sha256=hashlib.sha256(body).hexdigest(),
-            content_bytes=len(body),
-            width=header.width,
-            height=header.height,
-        )
-
-    def _shadow_pixels(
-        self, photo_id: int, serving: Serving, body: bytes
-    ) -> NDArray[np.uint8] | None:
-        cast = serving.shadow
-        if cast is None or not shadow.in_share(photo_id, cast.share):
-            return None
-        try:
-            return self._pixels(body, cast.model)
-        except Exception:  # the photo has its pixels for the model that counts
-            log.exception("shadow.no_pixels", version=cast.model.version)
-            return None
-
-    def _pixels(self, body: bytes, model: ServedModel) -> NDArray[np.uint8]:
-        return pixels.to_pixels(
-            body,
-            width=model.input_width,
-            height=model.input_height,
-            max_photo_pixels=self._settings.max_photo_pixels,
-            min_photo_elements=self._settings.min_photo_elements,
-            preprocessing=model.preprocessing,
-        )
-
-    @staticmethod
     def _score(
-        seen: dict[int, Seen | PhotoError], model: ServedModel
+        self, seen: dict[int, Seen | PhotoError], model: ServedModel
     ) -> dict[int, NDArray[np.float32] | PhotoError]:
         """Scores [tags] of each decoded photo, in one call for all of them."""
         scores: dict[int, NDArray[np.float32] | PhotoError] = {
@@ -189,7 +142,8 @@ class Pipeline:
         }
         decoded = {id_: photo for id_, photo in seen.items() if isinstance(photo, Seen)}
         if decoded:
-            rows = model.tagger.scores(np.stack([p.pixels for p in decoded.values()]))
+            with self._turn:
+                rows = model.tagger.scores(np.stack([p.pixels for p in decoded.values()]))
             for id_, row in zip(decoded, rows, strict=True):
                 usable = bool(np.isfinite(row).all())
                 scores[id_] = row if usable else ModelError("the scores are not numbers")
@@ -215,7 +169,7 @@ class Pipeline:
             content_bytes=seen.content_bytes,
             width=seen.width,
             height=seen.height,
-            scores=scores.tolist(),
+            scores=scores,
             model_id=model.model_id,
         )
 
@@ -251,26 +205,24 @@ class Pipeline:
     def _store_once(
         self, claims: Sequence[Claim], settled: Sequence[Settled], model: ServedModel
     ) -> None:
-        with self._engine.begin() as connection:
+        with self._turn, self._engine.begin() as connection:
             listings.lock(connection, {claim.listing_id for claim in claims})
             # The decision of this moment, and not of the batch's start: a new one finds every
             # photo that an older one decided.
             active = self._decisions.active(connection, [model.model_id])[model.model_id]
-            tags = {
-                photo.id: active.decision.tags(np.asarray(photo.scores, np.float32))
-                for photo in settled
-                if photo.scores is not None
-            }
+            scored = {photo.id: photo.scores for photo in settled if photo.scores is not None}
+            decided = active.decision.tags(np.stack([*scored.values()])) if scored else []
+            tags = dict(zip(scored, decided, strict=True))
             written = photos.settle(connection, settled, decision_id=active.id)
             tagged = [row.id for row in written if row.status == Status.TAGGED]
             photos.replace_tags(
                 connection,
                 tagged,
-                [
+                (
                     (id_, model.tag_ids[tag], score, rank)
                     for id_ in tagged
                     for rank, (tag, score) in enumerate(tags[id_], start=1)
-                ],
+                ),
                 model_id=model.model_id,
             )
             if any(row.status == Status.PENDING for row in written):
@@ -280,9 +232,3 @@ class Pipeline:
         if len(written) < len(claims):
             # Their lease ran out and someone else has them, or their listing is gone.
             log.warning("batch.fenced_off", photos=len(claims) - len(written))
-
-    def _downloader(self) -> Downloader:
-        """This thread's downloader: libcurl's connections belong to one thread."""
-        if not hasattr(self._local, "downloader"):
-            self._local.downloader = Downloader(self._settings)
-        return self._local.downloader

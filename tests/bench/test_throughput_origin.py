@@ -16,7 +16,8 @@ from bench.throughput.origin import Origin
 from bench.throughput.photos import PhotoSet
 from shared.errors import SetupError
 from shared.settings import PhotoLimits
-from worker.fetch.download import Download, Downloader
+from worker.fetch.call import Download
+from worker.fetch.download import Downloader
 
 BODIES = [b"a small one", bytes(range(256)) * 20_000]  # the second in more than one piece
 

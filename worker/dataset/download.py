@@ -133,7 +133,7 @@ class _Crew:
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._fetcher = ShardFetcher(
-            limits.model_copy(update={"connections_per_host": connections // self._threads}),
+            limits.model_copy(update={"connections_per_host": connections}),
             side=plan.side,
             attempts=attempts,
             stopping=self._stopping,
@@ -144,7 +144,10 @@ class _Crew:
         """The outcome of each shard; those that are finished are not fetched again."""
         outcomes: list[ShardOutcome] = []
         under_way: set[Future[ShardOutcome]] = set()
-        with ThreadPoolExecutor(self._threads, "download") as threads:
+        with (
+            closing(self._fetcher),
+            ThreadPoolExecutor(self._threads, "download") as threads,
+        ):
             try:
                 for number, rows in enumerate(batches):
                     shard = self._shards / f"{shard_name(number)}.tar"

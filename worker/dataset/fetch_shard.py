@@ -5,7 +5,6 @@ import json
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,11 +22,12 @@ from worker.decode import phash
 from worker.decode.pixels import to_pixels
 from worker.decode.reencode import shrink_to_jpeg, upright_size
 from worker.decode.sniff import sniff
-from worker.fetch.download import Download, Downloader
+from worker.fetch.call import Download
+from worker.fetch.download import Downloader
 
-#: All photos of a call wait for its slowest, and each for its turn at its host's connections.
+#: All photos of a call wait for its slowest, and each for its turn at its host's connections,
+#: which the calls of all shards in work share.
 _CALL_PHOTOS: Final = 64
-_CALL_PHOTOS_PER_CONNECTION: Final = 4
 #: Bodies of a call that stay in memory; more go to a temporary file.
 _SPOOL_BYTES: Final = 16 << 20
 _BACKOFF_BASE_S: Final = 1.0
@@ -73,10 +73,15 @@ class ShardFetcher:
             on_photos: told how many photos were stored, and the codes of those that failed.
         """
         self._limits = limits
+        self._downloader = Downloader(limits)
         self._side = side
         self._retry = RetryPolicy(attempts, _BACKOFF_BASE_S, _BACKOFF_MAX_S)
         self._stopping = stopping
         self._on_photos = on_photos
+
+    def close(self) -> None:
+        """Closes all connections."""
+        self._downloader.close()
 
     def fetch(self, shard: Path, rows: Sequence[PhotoRow]) -> ShardOutcome:
         """Fetches these photos into a shard, and writes what came of them beside it.
@@ -105,24 +110,23 @@ class ShardFetcher:
         waiting = [row for row in rows if row.photo_id not in unfit]
         stored: list[_Looked] = []
         attempt = 0
-        with closing(Downloader(self._limits)) as downloader:
-            while waiting:
-                attempt += 1
-                later: list[PhotoRow] = []
-                delay_s = 0.0
-                for row, result in self._round(downloader, writer, waiting, attempt):
-                    if isinstance(result, _Looked):
-                        stored.append(result)
-                        self._on_photos(1, ())
-                    elif (due_in_s := self._retry.delay_s(result, attempt)) is not None:
-                        later.append(row)
-                        delay_s = max(delay_s, due_in_s)
-                    else:
-                        failed.append(_failure(row, result.code, result.detail))
-                        self._on_photos(0, [result.code])
-                waiting = later
-                if waiting and self._stopping.wait(min(delay_s, _BACKOFF_MAX_S)):
-                    raise Stopped
+        while waiting:
+            attempt += 1
+            later: list[PhotoRow] = []
+            delay_s = 0.0
+            for row, result in self._round(writer, waiting, attempt):
+                if isinstance(result, _Looked):
+                    stored.append(result)
+                    self._on_photos(1, ())
+                elif (due_in_s := self._retry.delay_s(result, attempt)) is not None:
+                    later.append(row)
+                    delay_s = max(delay_s, due_in_s)
+                else:
+                    failed.append(_failure(row, result.code, result.detail))
+                    self._on_photos(0, [result.code])
+            waiting = later
+            if waiting and self._stopping.wait(min(delay_s, _BACKOFF_MAX_S)):
+                raise Stopped
         return ShardOutcome(
             stored=len(stored),
             stored_bytes=sum(photo.size for photo in stored),
@@ -132,7 +136,6 @@ class ShardFetcher:
 
     def _round(
         self,
-        downloader: Downloader,
         writer: ShardWriter,
         rows: Sequence[PhotoRow],
         attempt: int,
@@ -141,13 +144,13 @@ class ShardFetcher:
         limits = self._limits
         # As in service: who is slow the first time is waited for the next.
         deadline_s = limits.fetch_deadline_s if attempt == 1 else limits.slow_fetch_deadline_s
-        at_once = min(_CALL_PHOTOS, _CALL_PHOTOS_PER_CONNECTION * limits.connections_per_host)
+        at_once = min(_CALL_PHOTOS, limits.connections_per_host)
         for first in range(0, len(rows), at_once):
             if self._stopping.is_set():
                 raise Stopped
             call = rows[first : first + at_once]
             with tempfile.SpooledTemporaryFile(_SPOOL_BYTES) as spool:
-                results = downloader.fetch(
+                results = self._downloader.fetch(
                     [row.url for row in call],
                     deadline_s=deadline_s,
                     take=partial(self._take, spool),

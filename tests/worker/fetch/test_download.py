@@ -50,7 +50,8 @@ from tests.origins import (
     reset,
 )
 from worker.fetch.answer import MAX_RETRY_AFTER_S, retry_after_s
-from worker.fetch.download import Download, Downloader
+from worker.fetch.call import Download
+from worker.fetch.download import Downloader
 
 PHOTO = b"\xff\xd8 a photo \xff\xd9" * 100
 OK = b"HTTP/1.1 200 OK\r\n"

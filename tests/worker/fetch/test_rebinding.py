@@ -17,7 +17,8 @@ import pytest
 
 from shared.settings import Settings
 from tests.origins import Origin, answer, redirect
-from worker.fetch.download import Download, Downloader
+from worker.fetch.call import Download
+from worker.fetch.download import Downloader
 
 PUBLIC = "93.184.216.34"
 SIOCSIFADDR, SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8916, 0x8913, 0x8914, 1

@@ -1,0 +1,117 @@
+"""One caller's photos on their way: what is asked for, and what has come of it so far."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import Generic, TypeVar
+
+from shared.errors import FetchError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A photo as its origin sent it; `elapsed_s` counts from the start of its first hop."""
+
+    body: bytes
+    final_url: str
+    elapsed_s: float
+    place: int  #: of its URL among those of the call
+
+
+class Call(Generic[T]):
+    """The photos of one call, between the thread that waits for them and the one that fetches.
+
+    Attributes:
+        deadline_s: of each photo, from its own start.
+        results: by place; an entry is written once, by one of the two threads.
+        cancelled: nobody waits any more.
+        failure: what ended the call for all its photos.
+    """
+
+    def __init__(
+        self, photos: int, *, deadline_s: float, quick: Callable[[Download], T | None] | None
+    ) -> None:
+        self.deadline_s = deadline_s
+        self.results: list[T | FetchError | None] = [None] * photos
+        self.cancelled = False
+        self.failure: Exception | None = None
+        self._quick = quick
+        self._missing = 0
+        self._arrived: SimpleQueue[Download | None] = SimpleQueue()
+
+    # On the fetching thread
+
+    def expect(self) -> None:
+        """One more photo will come to its end."""
+        self._missing += 1
+
+    def end(self, place: int, error: FetchError) -> None:
+        """There is no photo for this place."""
+        # A traceback would keep every frame below us alive, bodies and all.
+        self.results[place] = error.with_traceback(None)
+        self._count_down()
+
+    def arrive(self, download: Download) -> bool:
+        """A photo is there; False if it was dealt with at once, True if the caller now has it."""
+        try:
+            result = self._quick(download) if self._quick and not self.cancelled else None
+        except Exception as error:  # noqa: BLE001  # the caller's own, and for the caller
+            self.failure = error
+            result = None
+        if result is not None:
+            self.results[download.place] = result
+        else:
+            self._arrived.put(download)
+        self._count_down()
+        return result is None
+
+    def fail(self, error: Exception) -> None:
+        """Nothing more will come."""
+        self.failure = error
+        self._missing = 0
+        self._arrived.put(None)
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come."""
+        return not self._missing
+
+    def drain(self) -> Iterator[Download]:
+        """What its caller, who has gone, did not take."""
+        while not self._arrived.empty():
+            download = self._arrived.get()
+            if download is not None:
+                yield download
+
+    def _count_down(self) -> None:
+        self._missing -= 1
+        if not self._missing:
+            self._arrived.put(None)
+
+    # On the caller's thread
+
+    def next(self) -> Download | None:
+        """Waits for the next photo that is the caller's to take; None after the last one.
+
+        Raises:
+            Exception: what ended the call.
+        """
+        download = self._arrived.get()
+        if self.failure is not None:
+            raise self.failure
+        return download
+
+
+@dataclass(slots=True)
+class Errand:
+    """One photo on its way: its place in a call and the hop it has come to."""
+
+    call: Call[object]
+    place: int
+    host: str  #: whose connections it counts among: the first hop's scheme, name and port
+    url: str
+    asked_at: float
+    started_at: float = 0.0
+    redirects: int = 0

@@ -1,0 +1,282 @@
+"""The one thread of a process that fetches: every transfer, whoever asked for it.
+
+All callers share its connections and its limits, so a host sees one client with so many
+connections, whatever the number of batches in work.
+"""
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Sequence
+from typing import Final
+
+import pycurl
+import structlog
+
+from shared.errors import BadResponse, FetchError, TooManyRedirects, TooSlow
+from shared.settings import PhotoLimits
+from worker.fetch.address import check_url, join_redirect
+from worker.fetch.call import Call, Download, Errand
+from worker.fetch.exchange import Exchange
+from worker.fetch.pace import Pace
+from worker.fetch.reactor import Reactor
+from worker.fetch.room import Room
+
+log = structlog.get_logger()
+
+#: Photos that arrived and that their callers have not yet taken.
+_HELD_PHOTOS: Final = 16
+#: How often it looks who waited too long.
+_LOOK_S: Final = 0.1
+_IDLE_S: Final = 1.0
+_FIRST_BODY_BYTES: Final = 256 << 10
+
+
+class FetchLoop:
+    """Runs in a thread of its own from the first errand on, until it is closed."""
+
+    def __init__(self, settings: PhotoLimits) -> None:
+        """Starts nothing yet."""
+        self._settings = settings
+        self._reactor = self._new_reactor()
+        self._calls: set[Call[object]] = set()
+        self._spare: list[Exchange] = []
+        self._inbox: deque[Errand | Call[object]] = deque()
+        self._under_way: dict[pycurl.Curl, tuple[Errand, Exchange]] = {}
+        self._waiting: dict[str, deque[Errand]] = {}
+        #: Hosts with photos that wait and connections to spare; a dict for its order.
+        self._startable: dict[str, None] = {}
+        self._connections: Counter[str] = Counter()
+        self._pace = Pace()
+        self._mean_bytes = float(_FIRST_BODY_BYTES)
+        self._looked_at = 0.0
+        self._lock = threading.Lock()
+        self._held = self._held_bytes = 0
+        self._closing = False
+        self._thread: threading.Thread | None = None
+        self.room = Room()  #: for callers that can wait before they ask
+
+    # For callers
+
+    def submit(self, errands: Sequence[Errand]) -> None:
+        """Takes in errands, in their order."""
+        self.room.enter(len(errands))
+        self._inbox.extend(errands)
+        if self._thread is None:
+            with self._lock:
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._run, daemon=True, name="fetch")
+                    self._thread.start()
+        self._reactor.wake()
+
+    def cancel(self, call: Call[object]) -> None:
+        """Nobody waits for the photos of a call any more."""
+        call.cancelled = True
+        self._inbox.append(call)
+        self._reactor.wake()
+
+    def taken(self, size: int) -> None:
+        """A caller has taken a photo of so many bytes, and let go of it."""
+        self._hold(-1, -size)
+        if self._startable:
+            self._reactor.wake()
+
+    def close(self) -> None:
+        """Closes all connections. May wait for a name look-up that hangs (seconds)."""
+        self._closing = True
+        if self._thread is not None:
+            self._reactor.wake()
+            self._thread.join()
+            self._thread = None
+        self._reactor.close()
+        for exchange in self._spare:
+            exchange.close()
+        self._spare.clear()
+
+    # On the thread
+
+    def _run(self) -> None:
+        while not self._closing:
+            try:
+                self._turn()
+            except Exception as error:  # whoever waits must hear of it, or waits for ever
+                log.exception("fetch.unexpected")
+                self._fail_all(error)
+        self._fail_all(RuntimeError("the downloader was closed"))
+
+    def _turn(self) -> None:
+        self._read_inbox()
+        self._start()
+        idle = not self._waiting and not self.room.full
+        for curl, code, words in self._reactor.wait(_IDLE_S if idle else _LOOK_S):
+            self._end(curl, code, words)
+        now = time.monotonic()
+        if now - self._looked_at >= _LOOK_S:
+            self._looked_at = now
+            self._calls = {call for call in self._calls if not call.ended}
+            self._give_up(now)
+            self._make_room(now)
+
+    def _read_inbox(self) -> None:
+        while self._inbox:
+            news = self._inbox.popleft()
+            if isinstance(news, Call):
+                self._abandon(news)
+            else:
+                self._calls.add(news.call)
+                self._waiting.setdefault(news.host, deque()).append(news)
+                self._note_startable(news.host)
+
+    def _start(self) -> None:
+        """Starts what the limits allow, one photo of each host in turn."""
+        while self._startable and self._has_room():
+            host = next(iter(self._startable))
+            del self._startable[host]
+            queue = self._waiting[host]
+            errand = queue.popleft()
+            if not queue:
+                del self._waiting[host]
+            if not errand.call.cancelled:
+                errand.started_at = time.monotonic()
+                exchange = self._spare.pop() if self._spare else Exchange(self._settings)
+                self._connections[host] += 1
+                self._dial(errand, exchange)
+            self._note_startable(host)
+
+    def _has_room(self) -> bool:
+        """Whether another transfer may start: a body that is on its way counts as a usual one."""
+        on_their_way = len(self._under_way)
+        expected = on_their_way * self._mean_bytes + self._held_bytes
+        # One photo may always come, however large the last ones were.
+        return not (on_their_way or self._held) or (
+            self._held < _HELD_PHOTOS
+            and on_their_way < self._settings.connections
+            and expected < self._settings.max_bytes_in_flight
+        )
+
+    def _note_startable(self, host: str) -> None:
+        free = self._connections[host] < self._settings.connections_per_host
+        if free and host in self._waiting:
+            self._startable[host] = None
+        if not self._connections[host]:
+            del self._connections[host]
+
+    def _dial(self, errand: Errand, exchange: Exchange) -> None:
+        left_s = errand.started_at + errand.call.deadline_s - time.monotonic()
+        try:
+            if left_s <= 0:
+                raise TooSlow("redirected past its deadline")
+            exchange.prepare(errand.url, timeout_s=left_s)
+            self._reactor.start(exchange.curl)
+        except FetchError as error:
+            self._fall(errand, exchange, error)
+        except pycurl.error as error:
+            self._fall(errand, exchange, BadResponse(f"libcurl error {error.args[0]}"))
+        else:
+            self._under_way[exchange.curl] = (errand, exchange)
+
+    def _end(self, curl: pycurl.Curl, code: int, words: str) -> None:
+        errand, exchange = self._under_way.pop(curl)
+        try:
+            location = exchange.redirect
+            if location is None:
+                self._arrive(errand, exchange, exchange.take_body(code, words))
+            else:
+                self._turn_to(errand, location)
+                self._dial(errand, exchange)
+        except FetchError as error:
+            self._fall(errand, exchange, error)
+
+    def _arrive(self, errand: Errand, exchange: Exchange, body: bytes) -> None:
+        self._put_down(errand, exchange)
+        self._pace.count(errand.host)
+        self._mean_bytes += (len(body) - self._mean_bytes) / 16
+        elapsed_s = time.monotonic() - errand.started_at
+        if errand.call.arrive(Download(body, errand.url, elapsed_s, errand.place)):
+            self._hold(1, len(body))
+
+    def _hold(self, photos: int, size: int) -> None:
+        with self._lock:
+            self._held += photos
+            self._held_bytes += size
+
+    def _turn_to(self, errand: Errand, location: str) -> None:
+        if errand.redirects == self._settings.max_redirects:
+            raise TooManyRedirects(f"more than {errand.redirects}")
+        errand.redirects += 1
+        target = join_redirect(errand.url, location)
+        errand.url = check_url(target, allowed_ports=self._settings.allowed_ports)
+
+    def _fall(self, errand: Errand, exchange: Exchange, error: FetchError) -> None:
+        self._put_down(errand, exchange)
+        if not isinstance(error, TooSlow):
+            self._pace.count(errand.host)
+        errand.call.end(errand.place, error)
+
+    def _put_down(self, errand: Errand, exchange: Exchange) -> None:
+        exchange.release()
+        self._spare.append(exchange)
+        self._connections[errand.host] -= 1
+        self._note_startable(errand.host)
+
+    def _give_up(self, now: float) -> None:
+        """Ends photos whose host has had no connection for them for twice their deadline.
+
+        Only where it is the host that they wait for, and not our own limits.
+        """
+        for host in [*self._waiting]:
+            queue = self._waiting[host]
+            while (
+                queue
+                and host not in self._startable
+                and now - queue[0].asked_at > 2 * queue[0].call.deadline_s
+            ):
+                errand = queue.popleft()
+                if not errand.call.cancelled:
+                    errand.call.end(errand.place, TooSlow("waited for a connection to its host"))
+            if not queue:
+                del self._waiting[host]
+
+    def _make_room(self, now: float) -> None:
+        """Lets in what will have been started within a deadline."""
+        self._pace.look(now)
+        waiting = {host: len(queue) for host, queue in self._waiting.items()}
+        most = self._pace.per_s * self._settings.fetch_deadline_s
+        self.room.look(self._pace.moving(waiting), most)
+
+    def _abandon(self, call: Call[object]) -> None:
+        for curl, (errand, exchange) in [*self._under_way.items()]:
+            if errand.call is call:
+                del self._under_way[curl]
+                self._reactor.abandon(curl)
+                exchange.close()
+                self._connections[errand.host] -= 1
+                self._note_startable(errand.host)
+        self._drop_arrived(call)
+
+    def _drop_arrived(self, call: Call[object]) -> None:
+        for download in call.drain():
+            self._hold(-1, -len(download.body))
+
+    def _fail_all(self, error: Exception) -> None:
+        """Ends every call, and starts from nothing: whatever it was left half done."""
+        self._read_inbox()
+        for call in self._calls:
+            if not call.ended:
+                self._drop_arrived(call)
+                call.fail(error)
+        self._calls.clear()
+        exchanges = [*self._spare, *(exchange for _, exchange in self._under_way.values())]
+        for collection in (self._spare, self._under_way, self._waiting, self._startable):
+            collection.clear()
+        self._connections.clear()
+        broken, self._reactor = self._reactor, self._new_reactor()
+        broken.close()
+        for exchange in exchanges:
+            exchange.close()
+
+    def _new_reactor(self) -> Reactor:
+        return Reactor(
+            connections=self._settings.connections,
+            connections_per_host=self._settings.connections_per_host,
+        )

@@ -1,0 +1,48 @@
+"""Lets in as many photos as will be started soon, so that none is claimed long before."""
+
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Final
+
+#: So many may always wait: fewer would leave connections idle between two batches.
+_ALWAYS_PHOTOS: Final = 64
+
+
+class Room:
+    """Photos that were let in and not yet started, and how many of them there may be."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._held = 0
+        self._waiting = 0
+        self._most = float(_ALWAYS_PHOTOS)
+
+    @contextmanager
+    def hold(self, photos: int, timeout_s: float) -> Generator[None]:
+        """Waits for room, at most so long, and keeps it for so many photos in the block."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self.full, timeout_s)
+            self._held += photos
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._held -= photos
+                self._changed.notify_all()
+
+    def enter(self, photos: int) -> None:
+        """So many photos wait from now on, until `look` says otherwise."""
+        with self._changed:
+            self._waiting += photos
+
+    def look(self, waiting: int, most: float) -> None:
+        """So many photos wait at this moment, and about so many may."""
+        with self._changed:
+            self._waiting, self._most = waiting, max(most, _ALWAYS_PHOTOS)
+            self._changed.notify_all()
+
+    @property
+    def full(self) -> bool:
+        """Whether nobody is let in."""
+        return self._waiting + self._held > self._most
