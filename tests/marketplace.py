@@ -94,7 +94,7 @@ def tagged(claim: Claim, model_id: int, scores: list[float]) -> Settled:
         status=Status.TAGGED,
         lane=claim.lane,
         attempt=claim.attempt,
-        scores=scores,
+        scores=np.asarray(scores, np.float32),
         model_id=model_id,
         content_sha256="ab" * 32,
         content_bytes=1000,

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, text
 
 from shared.db import search_feed
+from shared.db.copy import copy_numbers
 from shared.db.decisions import ActiveDecision, Decisions
 from shared.db.models import tag_ids
 from shared.domain.decision import Scored
@@ -62,6 +63,10 @@ class _Decided:
     related: list[Scored]
 
 
+#: Of a listing without tagged photos, and of one that is deleted.
+_UNDECIDED = _Decided(None, None, [], [])
+
+
 @dataclass(frozen=True, slots=True)
 class _Draft:
     """What would be published for a listing; a tombstone has no document."""
@@ -96,12 +101,12 @@ def _drafts(
     ).all()
     models = {p.model_id for its in photos.values() for p in its if p.status == Status.TAGGED}
     active = decisions.active(connection, models)
+    decided = _decide(listings, photos, active)
     drafts: dict[int, _Draft] = {}
     for listing in listings:
-        its = photos[listing.id]
-        decided = _decide(listing, its, active)
-        document = None if listing.deleted_at else _document(listing, decided, its)
-        drafts[listing.id] = _Draft(listing.external_id, listing.doc_version, decided, document)
+        its = decided.get(listing.id, _UNDECIDED)
+        document = None if listing.deleted_at else _document(listing, its, photos[listing.id])
+        drafts[listing.id] = _Draft(listing.external_id, listing.doc_version, its, document)
     return drafts
 
 
@@ -140,19 +145,36 @@ def _write(connection: Connection, drafts: Mapping[int, _Draft]) -> None:
 
 
 def _decide(
-    listing: Row[Any], photos: Sequence[Row[Any]], active: Mapping[int, ActiveDecision]
-) -> _Decided:
-    tagged = [photo for photo in photos if photo.status == Status.TAGGED]
-    if not tagged or listing.deleted_at:
-        return _Decided(None, None, [], [])
-    # The model that is in service: after a step back to an older one, that is the older one.
-    newest = max(tagged, key=lambda photo: (photo.finished_at, photo.model_id)).model_id
-    decision = active[newest].decision
-    tags = decision.fused_tags(
-        [(active[photo.model_id].decision.vocabulary, photo.scores) for photo in tagged]
-    )
-    related = decision.related_tags([tag for tag, _ in tags], listing.seller_tags)
-    return _Decided(newest, active[newest].model_version, tags, related)
+    listings: Sequence[Row[Any]],
+    photos: Mapping[int, Sequence[Row[Any]]],
+    active: Mapping[int, ActiveDecision],
+) -> dict[int, _Decided]:
+    """The tags of those listings that have any photo to read them from."""
+    by_model: defaultdict[int, list[tuple[Row[Any], list[Row[Any]]]]] = defaultdict(list)
+    for listing in listings:
+        tagged = [photo for photo in photos[listing.id] if photo.status == Status.TAGGED]
+        if tagged and not listing.deleted_at:
+            # The model in service: after a step back to an older one, that is the older one.
+            newest = max(tagged, key=lambda photo: (photo.finished_at, photo.model_id))
+            by_model[newest.model_id].append((listing, tagged))
+    decided: dict[int, _Decided] = {}
+    for model_id, group in by_model.items():
+        version, decision = active[model_id].model_version, active[model_id].decision
+        tags = decision.fused_tags(
+            [
+                [(active[photo.model_id].decision.vocabulary, photo.scores) for photo in tagged]
+                for _, tagged in group
+            ]
+        )
+        related = decision.related_tags(
+            [
+                ([tag for tag, _ in its], listing.seller_tags)
+                for (listing, _), its in zip(group, tags, strict=True)
+            ]
+        )
+        for (listing, _), its, recommended in zip(group, tags, related, strict=True):
+            decided[listing.id] = _Decided(model_id, version, its, recommended)
+    return decided
 
 
 def _document(listing: Row[Any], decided: _Decided, photos: Iterable[Row[Any]]) -> dict[str, Any]:
@@ -185,21 +207,14 @@ def _replace(
         text(f"DELETE FROM {table} WHERE listing_id = ANY(:ids)"),  # noqa: S608  # our own names
         {"ids": list(scored)},
     )
-    known = tag_ids(connection, (tag for _, tags in scored.values() for tag, _ in tags))
-    rows = [
-        (listing_id, known[tag], score, rank, model_id)
-        for listing_id, (model_id, tags) in scored.items()
-        for rank, (tag, score) in enumerate(tags, start=1)
-    ]
-    if not rows:
-        return
-    columns = [list(column) for column in zip(*rows, strict=True)]
-    connection.execute(
-        text(f"""
-            INSERT INTO {table} (listing_id, tag_id, score, rank, model_id)
-            SELECT * FROM unnest(
-                CAST(:listings AS bigint[]), CAST(:tags AS int[]), CAST(:scores AS real[]),
-                CAST(:ranks AS smallint[]), CAST(:models AS int[]))
-        """),  # noqa: S608  # our own names
-        dict(zip(("listings", "tags", "scores", "ranks", "models"), columns, strict=True)),
+    known = tag_ids(connection, {tag for _, tags in scored.values() for tag, _ in tags})
+    copy_numbers(
+        connection,
+        table,
+        ("listing_id", "tag_id", "score", "rank", "model_id"),
+        (
+            (listing_id, known[tag], score, rank, model_id)
+            for listing_id, (model_id, tags) in scored.items()
+            for rank, (tag, score) in enumerate(tags, start=1)
+        ),
     )

@@ -9,13 +9,16 @@ twice finds nothing to do. Who writes photos that are in others' hands too locks
 listings first (`listings.lock`); the relay and the claim skip what is locked.
 """
 
-import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import orjson
+from numpy.typing import NDArray
 from sqlalchemy import Connection, Row, text
 
+from shared.db.copy import copy_numbers
 from shared.domain.photo import Lane, Status
 from shared.errors import Crashed
 
@@ -40,8 +43,8 @@ class Settled:
     """What became of a claimed photo: the new state of its row.
 
     `due_in_s` counts from now and belongs to photos that go back to pending.
-    `scores` and the content's facts belong to tagged ones. `alone` is set where something
-    went wrong that batch mates should not share.
+    `scores`, float32 [tags], and the content's facts belong to tagged ones. `alone` is set
+    where something went wrong that batch mates should not share.
     """
 
     id: int
@@ -57,7 +60,7 @@ class Settled:
     content_bytes: int | None = None
     width: int | None = None
     height: int | None = None
-    scores: list[float] | None = None
+    scores: NDArray[np.float32] | None = None
     model_id: int | None = None
 
 
@@ -158,7 +161,7 @@ def settle(
                 scores = new.scores, model_id = new.model_id,
                 decision_id = CASE WHEN new.status = 'tagged' THEN CAST(:decision_id AS int) END,
                 finished_at = CASE WHEN new.status IN ('tagged', 'failed') THEN now() END
-            FROM jsonb_to_recordset(CAST(:settled AS jsonb)) AS new(
+            FROM json_to_recordset(CAST(:settled AS json)) AS new(
                 id bigint, token bigint, status text, lane text, attempt smallint,
                 due_in_s float8, alone boolean, error_code text, error_detail text,
                 content_sha256 text,
@@ -167,7 +170,7 @@ def settle(
             RETURNING photo.id, photo.listing_id, photo.status
         """),
             {
-                "settled": json.dumps([asdict(photo) for photo in settled]),
+                "settled": orjson.dumps(settled, option=orjson.OPT_SERIALIZE_NUMPY).decode(),
                 "decision_id": decision_id,
             },
         )
@@ -177,7 +180,7 @@ def settle(
 def replace_tags(
     connection: Connection,
     photo_ids: Sequence[int],
-    tags: Sequence[tuple[int, int, float, int]],
+    tags: Iterable[tuple[int, int, float, int]],
     *,
     model_id: int,
 ) -> None:
@@ -192,23 +195,11 @@ def replace_tags(
     connection.execute(
         text("DELETE FROM photo_tag WHERE photo_id = ANY(:photos)"), {"photos": list(photo_ids)}
     )
-    if not tags:
-        return
-    columns = list(zip(*tags, strict=True))
-    connection.execute(
-        text("""
-            INSERT INTO photo_tag (photo_id, tag_id, score, rank, model_id)
-            SELECT *, CAST(:model_id AS int) FROM unnest(
-                CAST(:photos AS bigint[]), CAST(:tags AS int[]),
-                CAST(:scores AS real[]), CAST(:ranks AS smallint[]))
-        """),
-        {
-            "photos": list(columns[0]),
-            "tags": list(columns[1]),
-            "scores": list(columns[2]),
-            "ranks": list(columns[3]),
-            "model_id": model_id,
-        },
+    copy_numbers(
+        connection,
+        "photo_tag",
+        ("photo_id", "tag_id", "score", "rank", "model_id"),
+        ((*tag, model_id) for tag in tags),
     )
 
 

@@ -139,7 +139,10 @@ def _tagged(
 
 def _changed(rows: Sequence[Row[Any]], decision: Decision) -> dict[int, list[Scored]]:
     """The new tags of those photos whose tags are not what they were."""
-    decided = {row.id: decision.tags(np.asarray(row.scores, np.float32)) for row in rows}
+    if not rows:
+        return {}
+    tags = decision.tags(np.asarray([row.scores for row in rows], np.float32))
+    decided = {row.id: its for row, its in zip(rows, tags, strict=True)}
     return {
         row.id: decided[row.id]
         for row in rows

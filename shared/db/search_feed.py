@@ -5,10 +5,10 @@ positions have no gaps, and a reader that has seen N has seen everything before 
 when transactions that began earlier commit later.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import orjson
 from sqlalchemy import Connection, Row, text
 
 
@@ -52,7 +52,7 @@ def append(connection: Connection, documents: Mapping[int, dict[str, Any] | None
             FROM jsonb_to_recordset(CAST(:entries AS jsonb)) AS new(
                 position bigint, listing_id text, doc_version bigint, document jsonb)
         """),
-        {"entries": json.dumps(entries)},
+        {"entries": orjson.dumps(entries).decode()},
     )
 
 

@@ -4,7 +4,7 @@ A decision belongs to a model version and is stored beside it, so that any proce
 decide again from stored scores without the model and without the photo.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,8 @@ from shared.domain.scores import fuse
 from shared.domain.thresholds import decide
 
 Scored = tuple[str, float]
+#: A photo's scores, and the vocabulary whose order they are in.
+PhotoScores = tuple[Sequence[str], Sequence[float]]
 
 
 @dataclass(frozen=True)
@@ -32,26 +34,37 @@ class Decision:
     thresholds: NDArray[np.float32]
     related: RelatedTags
 
-    def tags(self, scores: NDArray[np.float32]) -> list[Scored]:
-        """The tags of one photo from its scores [tags], best first."""
-        return [(self.vocabulary[i], score) for i, score in decide(scores, self.thresholds)]
+    def tags(self, scores: NDArray[np.float32]) -> list[list[Scored]]:
+        """The tags of photos from their scores [n, tags], best first."""
+        return [
+            [(self.vocabulary[tag], score) for tag, score in decided]
+            for decided in decide(scores, self.thresholds)
+        ]
 
-    def fused_tags(self, photos: Sequence[tuple[Sequence[str], Sequence[float]]]) -> list[Scored]:
-        """The tags of a listing from its photos' (vocabulary, scores), best first.
+    def fused_tags(self, listings: Sequence[Sequence[PhotoScores]]) -> list[list[Scored]]:
+        """The tags of listings from the scores of their photos, best first.
 
-        Photos scored by an earlier model count for the tags that both models know.
+        Each listing has a photo at least. Photos scored by an earlier model count for the tags
+        that both models know.
         """
-        column = {tag: i for i, tag in enumerate(self.vocabulary)}
-        aligned = np.full((len(photos), len(self.vocabulary)), np.nan, np.float32)
-        for row, (vocabulary, scores) in enumerate(photos):
-            for tag, score in zip(vocabulary, scores, strict=True):
-                if tag in column:
-                    aligned[row, column[tag]] = score
-        return self.tags(fuse(aligned)) if photos else []
+        if not listings:
+            return []
+        aligned = [self._aligned(*photo) for photos in listings for photo in photos]
+        fused = fuse(np.asarray(aligned, np.float32), [len(photos) for photos in listings])
+        return self.tags(fused)
 
-    def related_tags(self, tags: Iterable[str], seller_tags: Iterable[str]) -> list[Scored]:
-        """Tags that go with the listing's and that neither we nor the seller gave it."""
-        return self.related.recommend(tags, exclude=seller_tags)
+    def related_tags(
+        self, listings: Sequence[tuple[Sequence[str], Sequence[str]]]
+    ) -> list[list[Scored]]:
+        """Tags that go with each listing's (tags, seller's tags) and are none of them."""
+        return self.related.recommend_all(listings)
+
+    def _aligned(self, vocabulary: Sequence[str], scores: Sequence[float]) -> Sequence[float]:
+        """The scores in the order of this vocabulary, NaN where there is none."""
+        if vocabulary == self.vocabulary:
+            return scores
+        known = dict(zip(vocabulary, scores, strict=True))
+        return [known.get(tag, np.nan) for tag in self.vocabulary]
 
     def to_json(self) -> dict[str, Any]:
         """A form for a jsonb column."""

@@ -101,7 +101,8 @@ class RelatedTags:
         self.limit = limit
         self.normalised = normalised
         self.matrix = matrix
-        self._row = {name.lower(): row for row, name in enumerate(names)}
+        self._lowered = tuple(name.lower() for name in names)
+        self._row = {name: row for row, name in enumerate(self._lowered)}
 
     def recommend(
         self, tags: Iterable[str], exclude: Iterable[str] = ()
@@ -119,16 +120,40 @@ class RelatedTags:
             (tag, mean or summed similarity), highest first, ties by name; never one of `tags` or
             `exclude`.
         """
-        given = {tag.strip().lower() for tag in tags}
-        banned = given | {tag.strip().lower() for tag in exclude}
-        # Sorted, so that the floating-point sum depends on no order but the alphabet's.
-        rows = [self._row[tag] for tag in sorted(given) if tag in self._row]
-        sums = self.matrix[rows].sum(axis=0, dtype=np.float64)
+        return self.recommend_all([(tags, exclude)])[0]
+
+    def recommend_all(
+        self, listings: Sequence[tuple[Iterable[str], Iterable[str]]]
+    ) -> list[list[tuple[str, float]]]:
+        """What `recommend` returns for the (tags, exclude) of each listing, in one go."""
+        rows: list[int] = []
+        counts: list[int] = []
+        banned: list[set[str]] = []
+        for tags, exclude in listings:
+            given = {tag.strip().lower() for tag in tags}
+            # Sorted, so that the floating-point sum depends on no order but the alphabet's.
+            known = [self._row[tag] for tag in sorted(given) if tag in self._row]
+            rows += known
+            counts.append(len(known))
+            banned.append(given.union(tag.strip().lower() for tag in exclude))
+        found: list[list[tuple[str, float]]] = [[] for _ in counts]
+        if not rows:
+            return found
+        some = np.flatnonzero(counts)
+        lengths = np.asarray(counts)[some]
+        starts = np.cumsum(lengths) - lengths
+        sums = np.add.reduceat(self.matrix[rows], starts, axis=0, dtype=np.float64)
         if self.normalised:
-            sums /= max(1, len(rows))
-        found = [
-            (name, float(total))
-            for name, total in zip(self.names, sums, strict=True)
-            if total > self.cutoff and name.lower() not in banned
-        ]
-        return sorted(found, key=lambda pair: (-pair[1], pair[0]))[: self.limit]
+            sums /= lengths[:, None]
+        places, candidates = np.nonzero(sums > self.cutoff)
+        owners: list[int] = some[places].tolist()
+        columns: list[int] = candidates.tolist()
+        totals: list[float] = sums[places, candidates].tolist()
+        for owner, column, total in zip(owners, columns, totals, strict=True):
+            if self._lowered[column] not in banned[owner]:
+                found[owner].append((self.names[column], total))
+        return [sorted(its, key=_best_first)[: self.limit] for its in found]
+
+
+def _best_first(recommended: tuple[str, float]) -> tuple[float, str]:
+    return -recommended[1], recommended[0]

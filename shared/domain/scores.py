@@ -1,5 +1,7 @@
 """How far predicted tags agree with the truth, and one opinion out of many photos."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -52,24 +54,33 @@ def exact_match_ratio(predicted: NDArray[np.bool_], truth: NDArray[np.bool_]) ->
     return float((predicted == truth).all(axis=1).mean())
 
 
-def fuse(photo_scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A listing's scores: the mean over its photos, so that one odd photo brings in no tag.
+def fuse(photo_scores: NDArray[np.float32], photos: Sequence[int]) -> NDArray[np.float32]:
+    """Listings' scores: the mean over their photos, so that one odd photo brings in no tag.
 
     Args:
-        photo_scores: float32 `[n, tags]`, n > 0, of the photos that have scores; NaN where a
-            photo was scored by a model that does not know the tag, which then does not count.
+        photo_scores: float32 `[n, tags]`, the photos of one listing after those of another; NaN
+            where a photo was scored by a model that does not know the tag, which then does not
+            count.
+        photos: how many photos each listing has, at least 1; n in all.
 
     Returns:
-        float32 `[tags]`; 0 for a tag that no photo was scored for.
+        float32 `[listings, tags]`; 0 for a tag that no photo of the listing was scored for.
 
     Raises:
-        ValueError: there is no photo.
+        ValueError: the numbers of photos do not fit.
     """
-    if photo_scores.ndim != 2 or len(photo_scores) == 0:
-        raise ValueError(f"scores of at least one photo are needed, got {photo_scores.shape}")
+    counts = np.asarray(photos, np.intp)
+    if photo_scores.ndim != 2 or counts.sum() != len(photo_scores) or counts.min(initial=1) < 1:
+        raise ValueError(f"{photo_scores.shape} scores for listings of {list(photos)} photos")
+    if not len(counts):
+        return photo_scores
+    starts = np.cumsum(counts) - counts
     known = ~np.isnan(photo_scores)
-    total = np.where(known, photo_scores, 0).sum(axis=0, dtype=np.float64)
-    return (total / np.maximum(known.sum(axis=0), 1)).astype(np.float32)
+    scores = np.where(known, photo_scores, 0)
+    total = np.add.reduceat(scores, starts, axis=0, dtype=np.float64)
+    return (total / np.maximum(np.add.reduceat(known, starts, axis=0, dtype=np.intp), 1)).astype(
+        np.float32
+    )
 
 
 def _check(predicted: NDArray[np.bool_], truth: NDArray[np.bool_]) -> None:

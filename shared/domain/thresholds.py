@@ -35,23 +35,32 @@ class FittedThresholds:
     unreachable: tuple[int, ...]  #: tags for which no cut keeps the precision asked for; at 1.0
 
 
-def decide(scores: Scores, thresholds: NDArray[np.float32]) -> list[tuple[int, float]]:
-    """The tags a photo or listing carries: those whose score reaches their threshold.
+def decide(scores: Scores, thresholds: NDArray[np.float32]) -> list[list[tuple[int, float]]]:
+    """The tags that photos or listings carry: those whose score reaches their threshold.
 
     Args:
-        scores: float32 `[tags]` in 0..1.
+        scores: float32 `[n, tags]` in 0..1; NaN reaches nothing.
         thresholds: float32 `[tags]` in 0..1.
 
     Returns:
-        (index of the tag, score), highest score first, ties by index.
+        For each of the n, (index of the tag, score), highest score first, ties by index.
 
     Raises:
         ValueError: shapes differ.
     """
-    if scores.shape != thresholds.shape or scores.ndim != 1:
+    if scores.ndim != 2 or scores.shape[1:] != thresholds.shape:
         raise ValueError(f"{scores.shape} scores for {thresholds.shape} thresholds")
-    ranked = np.argsort(-scores, kind="stable")
-    return [(int(tag), float(scores[tag])) for tag in ranked if scores[tag] >= thresholds[tag]]
+    rows, tags = np.nonzero(scores >= thresholds)
+    reached = scores[rows, tags]
+    best_first = np.lexsort((tags, -reached, rows))
+    decided: list[list[tuple[int, float]]] = [[] for _ in scores]
+    in_order: list[int] = rows[best_first].tolist()
+    named: list[tuple[int, float]] = [
+        *zip(tags[best_first].tolist(), reached[best_first].tolist(), strict=True)
+    ]
+    for row, tag in zip(in_order, named, strict=True):
+        decided[row].append(tag)
+    return decided
 
 
 def fit_single(scores: Scores, truth: Truth) -> float:

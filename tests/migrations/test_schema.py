@@ -14,7 +14,7 @@ from shared.db.session import make_engine
 from shared.db.tables import Table
 from shared.settings import Settings
 
-#: Every column, constraint, index and sequence, as Postgres itself words them.
+#: Every column, constraint, index, sequence and storage option, as Postgres itself words them.
 _CATALOGUE = """
     SELECT 'column', c.table_name, c.column_name, concat_ws(' ', c.data_type, c.udt_name,
         c.is_nullable, c.column_default, c.is_identity, c.collation_name,
@@ -31,6 +31,9 @@ _CATALOGUE = """
     UNION ALL
     SELECT 'sequence', sequencename, data_type::text, increment_by::text
     FROM pg_sequences WHERE schemaname = 'public'
+    UNION ALL
+    SELECT 'option', oid::regclass::text, option, '' FROM pg_class, unnest(reloptions) AS option
+    WHERE relnamespace = 'public'::regnamespace
     ORDER BY 1, 2, 3
 """
 

@@ -95,3 +95,13 @@ def test_names_and_matrix_that_do_not_fit_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=complaint):
         RelatedTags(names, matrix.astype(np.float32))
+
+
+def test_listings_are_recommended_to_each_by_itself() -> None:
+    listings: list[tuple[list[str], list[str]]] = [
+        (["audio", "cases"], []), ([], []), (["labeling tapes"], []), (["cases"], ["hubs"]),
+    ]  # fmt: skip
+    together = _related().recommend_all(listings)
+    assert together == [_related().recommend(tags, exclude) for tags, exclude in listings]
+    assert together[0]
+    assert _related().recommend_all([]) == []

@@ -18,10 +18,11 @@ def _decision(*, normalised: bool) -> Decision:
 @pytest.mark.parametrize(("normalised", "similarity"), [(True, 0.3), (False, 0.6)])
 def test_mean_or_sum_is_kept(normalised: bool, similarity: float) -> None:
     stored = Decision.from_json(_decision(normalised=normalised).to_json())
-    assert stored.related_tags(["a", "b"], []) == [("c", pytest.approx(similarity))]
+    assert stored.related_tags([(["a", "b"], [])]) == [[("c", pytest.approx(similarity))]]
 
 
 def test_a_decision_stored_before_there_was_a_mean_still_sums() -> None:
     stored = _decision(normalised=True).to_json()
     del stored["related"]["normalised"]
-    assert Decision.from_json(stored).related_tags(["a", "b"], []) == [("c", pytest.approx(0.6))]
+    [found] = Decision.from_json(stored).related_tags([(["a", "b"], [])])
+    assert found == [("c", pytest.approx(0.6))]

@@ -25,20 +25,30 @@ def _floats(*values: float) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
 
 
 def test_tags_come_by_score_from_the_highest_down() -> None:
-    assert decide(_floats(0.5, 0.1, 0.75), _floats(0.25, 0.25, 0.25)) == [(2, 0.75), (0, 0.5)]
+    assert decide(_floats(0.5, 0.1, 0.75)[None], _floats(0.25, 0.25, 0.25)) == [
+        [(2, 0.75), (0, 0.5)]
+    ]
 
 
 def test_each_tag_has_its_own_threshold_and_reaching_it_is_enough() -> None:
-    assert decide(_floats(0.5, 0.5, 0.5), _floats(0.5, 0.51, 0.1)) == [(0, 0.5), (2, 0.5)]
+    assert decide(_floats(0.5, 0.5, 0.5)[None], _floats(0.5, 0.51, 0.1)) == [[(0, 0.5), (2, 0.5)]]
 
 
 def test_a_score_that_is_not_a_number_is_no_tag() -> None:
-    assert decide(_floats(float("nan"), 0.9), _floats(0.5, 0.5)) == [(1, pytest.approx(0.9))]
+    assert decide(_floats(float("nan"), 0.9)[None], _floats(0.5, 0.5)) == [
+        [(1, pytest.approx(0.9))]
+    ]
+
+
+def test_photos_are_decided_each_by_itself() -> None:
+    scores = np.array([[0.9, 0.1, 0.8], [0.1, 0.1, 0.1], [0.2, 0.7, 0.7]], np.float32)
+    decided = decide(scores, _floats(0.5, 0.5, 0.5))
+    assert [[tag for tag, _ in its] for its in decided] == [[0, 2], [], [1, 2]]
 
 
 def test_scores_and_thresholds_must_be_of_the_same_tags() -> None:
     with pytest.raises(ValueError, match="scores for"):
-        decide(_floats(0.5), _floats(0.5, 0.5))
+        decide(_floats(0.5)[None], _floats(0.5, 0.5))
 
 
 def test_the_grid_is_the_papers() -> None:
