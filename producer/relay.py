@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
+from producer.batch_size import BatchSize
 from shared.db import listings, photos, training_runs
 from shared.db.decisions import Decisions
 from shared.db.retry import transient
@@ -27,6 +28,8 @@ log = structlog.get_logger()
 #: How long it waits for a full queue to drain a little.
 _FULL_S = 0.05
 _TROUBLE_S = 1.0
+#: Rounds are at least so far apart: a message of three photos costs as much as one of thirty.
+_GATHER_S = 0.06
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,10 @@ class Relay:
         self._doorbell = doorbell
         self._settings = settings
         self._decisions = Decisions()
+        self._sizes = {
+            lane: BatchSize(most=settings.batch_photos, patience_s=settings.queued_lease_s / 4)
+            for lane in Lane
+        }
         self._well: bool | None = None
         self._watchdog = Watchdog(4 * settings.statement_timeout_s)
 
@@ -79,6 +86,7 @@ class Relay:
             swept = 0.0
             while not stop.is_set():
                 with self._watchdog.watching():
+                    began = time.monotonic()
                     if time.monotonic() - swept >= self._idle_s:
                         self.sweep()
                         swept = time.monotonic()
@@ -87,6 +95,8 @@ class Relay:
                     log.info("relay.listening")
                     self._well = True
                 _wait(listener, _FULL_S if rung.full else self._idle_s)
+                # Photos that become due in between travel together.
+                stop.wait(max(0.0, began + _GATHER_S - time.monotonic()))
 
     def ring(self) -> Rung:
         """Sends messages for all that is due, as far as the queues have room."""
@@ -117,22 +127,27 @@ class Relay:
             )
 
     def _ring_lane(self, lane: Lane) -> Rung:
-        size, lease_s = self._settings.batch_photos, self._settings.queued_lease_s
+        size, lease_s = self._sizes[lane], self._settings.queued_lease_s
         depth = self._settings.queue_depth_messages
         if lane is Lane.SLOW:
             # Its batches take long, so what waits behind them is less and may wait longer.
             depth = min(depth, self._settings.slow_queue_depth_messages)
             lease_s += 2 * self._settings.slow_fetch_deadline_s
-        room = depth - self._doorbell.depth(lane)
+        waiting = self._doorbell.depth(lane)
+        now = time.monotonic()
+        size.look(waiting, now)
+        room = depth - waiting
         if room <= 0:
             return Rung(0, full=True)
         with self._engine.begin() as connection:
             alone = photos.mark_queued(connection, lane, alone=True, limit=room, lease_s=lease_s)
-            limit = size * (room - len(alone))
+            limit = size.photos * (room - len(alone))
             due = photos.mark_queued(connection, lane, limit=limit, lease_s=lease_s)
-        batches = [due[i : i + size] for i in range(0, len(due), size)]
-        self._send(lane, [[id_] for id_ in alone] + batches)
-        return Rung(len(alone) + len(due), full=len(due) == limit)
+        full = len(due) == limit
+        if full:
+            size.more_is_due(now)
+        self._send(lane, [[id_] for id_ in alone] + size.split(due, room - len(alone), now))
+        return Rung(len(alone) + len(due), full=full)
 
     def _send(self, lane: Lane, batches: list[list[int]]) -> None:
         for done, ids in enumerate(batches):
