@@ -3,7 +3,6 @@
 import itertools
 import json
 import platform
-import re
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from bench.running import as_settings
 from bench.throughput import photos, plot, report
 from bench.throughput.certificate import make_certificate
 from bench.throughput.contest import Contestant, cores
@@ -53,6 +53,9 @@ def throughput(
     limit: Annotated[
         bool, typer.Option(help="Measure what is possible, too, where we take part.")
     ] = True,
+    photos_per_listing: Annotated[
+        int, typer.Option(min=1, max=100, help="Of our listings; one is the most work a photo.")
+    ] = 1,
     model: Annotated[
         Path | None, typer.Option(help="Serve this artifact instead of the paper's vanilla CNN.")
     ] = None,
@@ -65,7 +68,7 @@ def throughput(
     About two minutes for each kind of photos in each round, on two cores.
     """
     names = photos.chosen(sizes)
-    settings = _pairs(setting or [])
+    settings = as_settings(setting or [])
     out.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="throughput-")))
@@ -89,6 +92,7 @@ def throughput(
             most=most,
             limit=limit,
             settings=settings,
+            photos_per_listing=photos_per_listing,
         )
         scenes: list[Scene] = []
         for one in sets:
@@ -96,12 +100,6 @@ def throughput(
             _write(out, scenes, rounds)  # a run that is interrupted was not for nothing
     for section in report.sections(scenes):
         section.show(console)
-
-
-def _pairs(words: list[str]) -> dict[str, str]:
-    if wrong := [word for word in words if not re.fullmatch(r"TAGGER_[A-Z_]+=.*", word)]:
-        raise SetupError(f"{wrong[0]} is not TAGGER_NAME=VALUE")
-    return dict(word.split("=", 1) for word in words)
 
 
 def _sample(sets: list[PhotoSet]) -> list[Path]:

@@ -30,6 +30,7 @@ class Stage:
     cores: int
     trusted: Path | None = None  #: a bundle of authorities, where the origin speaks HTTPS
     settings: Mapping[str, str] = field(default_factory=dict[str, str])  #: of ours, beyond defaults
+    photos_per_listing: int = 1  #: of ours; the others know photos alone
 
     def urls(self, count: int) -> list[str]:
         """So many different URLs of photos."""

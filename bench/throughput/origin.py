@@ -16,21 +16,31 @@ class Origin:
     """Serves a set of photos while in its `with` block, in a process of its own."""
 
     url: str  #: without a slash at its end; set on entering
+    urls: tuple[str, ...]  #: one a host, the first of them `url`; set on entering
     pid: int  #: set on entering
 
     def __init__(
-        self, photos: PhotoSet, *, latency_ms: int = 0, certificate: Path | None = None
+        self,
+        photos: PhotoSet,
+        *,
+        latency_ms: int = 0,
+        hang_ms: int = 0,
+        hosts: int = 1,
+        certificate: Path | None = None,
     ) -> None:
         """Starts nothing yet.
 
         Args:
             photos: what it serves.
             latency_ms: how much later it answers each request.
+            hang_ms: how much later it answers where the query ends with `serving.HANG`; as any
+                other by default.
+            hosts: how many loopback addresses it answers at, 127.0.0.1 on.
             certificate: a PEM file with certificate and key; with one it speaks HTTPS.
         """
         self._command = [
             *(sys.executable, "-m", "bench.throughput.serving", str(photos.folder.resolve())),
-            *("--latency-ms", str(latency_ms)),
+            *("--latency-ms", str(latency_ms), "--hang-ms", str(hang_ms), "--hosts", str(hosts)),
             *(("--certificate", str(certificate.resolve())) if certificate else ()),
         ]
         self._names = "".join(f"{file}\n" for file in photos.files)
@@ -58,7 +68,8 @@ class Origin:
         if not answer.startswith("http"):
             self.__exit__()
             raise SetupError(answer or "the origin does not start")
-        self.url = answer
+        self.urls = tuple(answer.split())
+        self.url = self.urls[0]
         return self
 
     def __exit__(self, *_: object) -> None:

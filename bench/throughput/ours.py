@@ -1,15 +1,14 @@
 """This project: producer, relay and workers as they are, from the first event to the last tag."""
 
-import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
 from contextlib import closing
-from datetime import UTC, datetime
 
 import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812  # a type's name
 
+from bench.events import listings
+from bench.running import published, unsettled
 from bench.throughput.child import Child
 from bench.throughput.contest import LIMIT_S, Measured, Stage, until
 from bench.throughput.cpu import is_waiting, measuring
@@ -51,7 +50,8 @@ def ours(stage: Stage, count: int) -> Measured:
             environment=fleet.environment,
             limit_s=LIMIT_S,
         )
-        lines = "\n".join(_events(stage.urls(count)))
+        listed = [*listings(stage.urls(count), stage.photos_per_listing)]
+        lines = "\n".join(listed)
         with producer:
             _until_ready(fleet, stage.cores + 1, producer.pid)
             roots = {
@@ -66,29 +66,12 @@ def ours(stage: Stage, count: int) -> Measured:
                 code = producer.feed(lines)
                 if code:
                     raise SetupError(f"tagger produce: exit code {code}; see {stage.folder}")
-                until(lambda: _published(connection) >= count, "photos are still under way")
+                until(lambda: _settled(connection, len(listed)), "photos are still under way")
         ended, failed, found = _facts(connection)
         keep(connection, stage.rows)
     if found != count:
         raise SetupError(f"{found} photos of {count} were recorded")
     return Measured.of(count, failed, ended - started, usage)
-
-
-def _events(urls: Sequence[str]) -> Iterator[str]:
-    """A listing's event for each photo, as `tagger produce` reads them."""
-    now = datetime.now(UTC).isoformat()
-    for number, url in enumerate(urls):
-        yield json.dumps(
-            {
-                "event_id": f"e-{number}",
-                "type": "listing.created",
-                "occurred_at": now,
-                "listing_id": f"listing-{number:06}",
-                "title": f"Item {number}",
-                "seller_tags": ["bargain"],
-                "photos": [url],
-            }
-        )
 
 
 def _until_ready(fleet: Fleet, workers: int, producer: int) -> None:
@@ -113,16 +96,11 @@ def _until_ready(fleet: Fleet, workers: int, producer: int) -> None:
     until(quiet, "the producer is not ready", _START_S)
 
 
-def _published(connection: Connection) -> int:
-    """How many listings are in the feed: each of one photo, published once that is finished.
-
-    One row to read, where looking for photos that are not finished would read most of them.
-    """
+def _settled(connection: Connection, listings: int) -> bool:
+    """Whether every listing is in the feed and no photo is left to do."""
     time.sleep(_LOOK_S)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT position FROM feed_head")
-        [(position,)] = cursor.fetchall()
-    return int(position)
+    # The feed's head first: one row, where looking for photos that are not finished reads many.
+    return published(connection) >= listings and not unsettled(connection)
 
 
 def _facts(connection: Connection) -> tuple[float, int, int]:

@@ -26,6 +26,10 @@ NAMES: Final = {
 }
 
 
+#: Ours where an origin answers late: as many connections as a host of one's own stands.
+FAR_AWAY: Final = {"TAGGER_CONNECTIONS_PER_HOST": "256"}
+
+
 @dataclass(frozen=True, slots=True)
 class Terms:
     """What is the same for everybody."""
@@ -38,6 +42,7 @@ class Terms:
     most: int  #: photos of a round; 0 for no bound
     limit: bool  #: whether what is possible is measured
     settings: Mapping[str, str]  #: of our processes, beyond the defaults
+    photos_per_listing: int  #: ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +136,8 @@ def _stage(photos: PhotoSet, manner: Manner, origin: Origin, terms: Terms) -> St
         rows=terms.rows,
         cores=cores(),
         trusted=manner.certificate.trusted if manner.certificate else None,
-        settings=terms.settings,
+        settings={**(FAR_AWAY if manner.latency_ms else {}), **terms.settings},
+        photos_per_listing=terms.photos_per_listing,
     )
 
 

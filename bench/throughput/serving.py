@@ -2,14 +2,16 @@
 
 `python -m bench.throughput.serving FOLDER` serves until standard input closes: on one epoll loop,
 out of memory, with answers whose heads are ready made. The n-th of the names that it reads first
-is `/n`, under any query. It can answer late, and over TLS. It is no server for strangers: it
-reads just enough of a request to answer GET.
+is `/n`, under any query. It can answer late, at several loopback addresses, and over TLS; what is
+asked for by a query that ends with `hang` it can keep waiting longer than all else. It is no server
+for strangers: it reads just enough of a request to answer GET.
 """
 
 import argparse
 import contextlib
 import heapq
 import itertools
+import resource
 import select
 import socket
 import ssl
@@ -21,10 +23,13 @@ from typing import Final
 
 from dev.processes import HOST
 
+#: How a query ends whose answer hangs.
+HANG: Final = "hang"
 _MAX_HEAD_BYTES: Final = 16 << 10
 _BACKLOG: Final = 1024
 _NOT_FOUND: Final = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
 _READ, _WRITE = select.EPOLLIN, select.EPOLLOUT
+_HANG: Final = HANG.encode()
 
 
 class _Client:
@@ -42,30 +47,34 @@ class _Client:
 
 class _Server:
     def __init__(
-        self, bodies: Sequence[bytes], *, latency_s: float, tls: ssl.SSLContext | None
+        self,
+        bodies: Sequence[bytes],
+        *,
+        latency_s: float,
+        hang_s: float,
+        hosts: int,
+        tls: ssl.SSLContext | None,
     ) -> None:
         self._answers = {f"/{n}".encode(): _answer(body) for n, body in enumerate(bodies)}
         self._latency_s = latency_s
+        self._hang_s = hang_s or latency_s
         self._tls = tls
         self._epoll = select.epoll()
-        self._listener = socket.create_server((HOST, 0), backlog=_BACKLOG)
-        self._listener.setblocking(False)
-        self.port: int = self._listener.getsockname()[1]
+        self._listeners = {listener.fileno(): listener for listener in _listeners(hosts)}
         self._clients: dict[int, _Client] = {}
         self._late: list[tuple[float, int, _Client, bytes]] = []
         self._numbers = itertools.count()
 
     def run(self, leash: int) -> None:
         """Serves until the descriptor `leash` has something to read: its end."""
-        listener = self._listener.fileno()
-        self._epoll.register(listener, _READ)
-        self._epoll.register(leash, _READ)
+        for fd in (*self._listeners, leash):
+            self._epoll.register(fd, _READ)
         while True:
             for fd, event in self._epoll.poll(self._pause_s()):
                 if fd == leash:
                     return
-                if fd == listener:
-                    self._accept()
+                if fd in self._listeners:
+                    self._accept(self._listeners[fd])
                 else:
                     self._serve(self._clients[fd], event)
             while self._late and self._late[0][0] <= time.monotonic():
@@ -73,13 +82,19 @@ class _Server:
                 if client.wire.fileno() >= 0:
                     self._send(client, memoryview(answer))
 
+    @property
+    def addresses(self) -> list[str]:
+        """Where it listens, in order: `address:port` each."""
+        names = [listener.getsockname() for listener in self._listeners.values()]
+        return [f"{address}:{port}" for address, port in names]
+
     def _pause_s(self) -> float | None:
         return max(self._late[0][0] - time.monotonic(), 0.0) if self._late else None
 
-    def _accept(self) -> None:
+    def _accept(self, listener: socket.socket) -> None:
         with contextlib.suppress(BlockingIOError):
             while True:
-                connection, _ = self._listener.accept()
+                connection, _ = listener.accept()
                 connection.setblocking(False)
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 if self._tls:
@@ -120,10 +135,11 @@ class _Server:
             return
         client.received = b""
         client.keep = b"onnection: close" not in received
-        target = received[4 : received.find(b" ", 4)].partition(b"?")[0]
+        target, _, query = received[4 : received.find(b" ", 4)].partition(b"?")
         answer = self._answers.get(target, _NOT_FOUND)
-        if self._latency_s:
-            due = time.monotonic() + self._latency_s
+        late_s = self._hang_s if query.endswith(_HANG) else self._latency_s
+        if late_s:
+            due = time.monotonic() + late_s
             heapq.heappush(self._late, (due, next(self._numbers), client, answer))
         else:
             self._send(client, memoryview(answer))
@@ -151,6 +167,17 @@ class _Server:
             client.wire.close()
 
 
+def _listeners(hosts: int) -> list[socket.socket]:
+    """A socket at each of the first loopback addresses, 127.0.0.1 on, all at one port."""
+    first = socket.create_server((HOST, 0), backlog=_BACKLOG)
+    _, port = first.getsockname()
+    others = [(f"127.0.0.{host}", port) for host in range(2, hosts + 1)]
+    opened = [first, *(socket.create_server(other, backlog=_BACKLOG) for other in others)]
+    for listener in opened:
+        listener.setblocking(False)
+    return opened
+
+
 def _answer(body: bytes) -> bytes:
     head = f"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nContent-Length: {len(body)}\r\n\r\n"
     return head.encode() + body
@@ -160,8 +187,13 @@ def _main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.throughput.serving")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--latency-ms", type=int, default=0)
+    parser.add_argument("--hang-ms", type=int, default=0)
+    parser.add_argument("--hosts", type=int, choices=range(1, 255), default=1)
     parser.add_argument("--certificate", type=Path)
     options = parser.parse_args()
+    # Clients keep connections to each of the addresses.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     # By standard input, which ends with an empty line: no command line takes thousands of names.
     names = list(iter(lambda: sys.stdin.readline().rstrip("\n"), ""))
     tls = None
@@ -171,9 +203,12 @@ def _main() -> int:
     server = _Server(
         [(options.folder / name).read_bytes() for name in names],
         latency_s=options.latency_ms / 1000,
+        hang_s=options.hang_ms / 1000,
+        hosts=options.hosts,
         tls=tls,
     )
-    sys.stdout.write(f"{'https' if tls else 'http'}://{HOST}:{server.port}\n")
+    scheme = "https" if tls else "http"
+    sys.stdout.write(" ".join(f"{scheme}://{address}" for address in server.addresses) + "\n")
     sys.stdout.flush()
     server.run(sys.stdin.fileno())
     return 0

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from bench.throughput.child import perform
 from bench.throughput.rows import Batch, batches
 from shared.errors import Undecodable
+from worker.decode.excerpt import needed
 from worker.decode.pixels import configure
 from worker.decode.sniff import sniff
 from worker.model.artifact import load
@@ -77,8 +78,7 @@ def _decode(job: Mapping[str, Any]) -> Callable[[], int]:
     configure()
     size = load(Path(job["model"])).manifest.input
     photos = [
-        (np.frombuffer(body, np.uint8), _flags(body, size.width, size.height))
-        for body in (Path(file).read_bytes() for file in job["files"][:_BATCH])
+        _needed(Path(file).read_bytes(), size.width, size.height) for file in job["files"][:_BATCH]
     ]
 
     def work() -> int:
@@ -94,12 +94,13 @@ def _decode(job: Mapping[str, Any]) -> Callable[[], int]:
     return work
 
 
-def _flags(body: bytes, width: int, height: int) -> int:
+def _needed(body: bytes, width: int, height: int) -> tuple[NDArray[np.uint8], int]:
+    """What the decoder must see of a photo, and the flags for its scale."""
     header = sniff(body)
     for reduction, flags in _REDUCTIONS if header.format == "jpeg" else ():
         if header.width // reduction >= 2 * width and header.height // reduction >= 2 * height:
-            return flags
-    return cv2.IMREAD_COLOR
+            return np.frombuffer(needed(body, header, reduction), np.uint8), flags
+    return np.frombuffer(body, np.uint8), cv2.IMREAD_COLOR
 
 
 def _infer(job: Mapping[str, Any]) -> Callable[[], int]:

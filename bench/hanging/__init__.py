@@ -1,0 +1,1 @@
+"""What photos that hang cost those that do not."""

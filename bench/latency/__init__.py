@@ -1,0 +1,1 @@
+"""How long after its event a photo is tagged, while events come at half the full pace."""

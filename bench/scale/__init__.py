@@ -1,0 +1,1 @@
+"""What a long backlog costs: the same work before a million due photos as before ten thousand."""
