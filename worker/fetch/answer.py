@@ -19,6 +19,11 @@ from shared.errors import (
 MAX_HEAD_BYTES: Final = 64 << 10
 MAX_RETRY_AFTER_S: Final = 86_400.0
 
+#: The fields that anybody asks for.
+_FIELDS: Final = {
+    name.encode(): name
+    for name in ("content-encoding", "content-length", "location", "retry-after")
+}
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _FINAL: Final[dict[int, Callable[[str], FetchError]]] = {
     206: Truncated,
@@ -62,7 +67,9 @@ class Head:
             self.complete = True
         elif not self.complete:
             name, _, value = line.partition(b":")
-            self._add(name.strip().lower().decode("latin-1"), _text(value.strip()))
+            known = _FIELDS.get(name.strip().lower())
+            if known is not None:
+                self._add(known, _text(value.strip()))
 
     def _add(self, name: str, value: str) -> None:
         # A repeated field is a list (RFC 9110, section 5.2); a list of lengths or places

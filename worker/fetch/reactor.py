@@ -1,26 +1,26 @@
-"""libcurl's multi handle driven by a selector: transfers started, waited for, collected."""
+"""libcurl's multi handle driven by poll(2): transfers started, waited for, collected."""
 
 import contextlib
-import selectors
+import math
+import select
 import socket
 import time
 from typing import Final
 
 import pycurl
 
-_READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 _INTEREST: Final = {
-    pycurl.POLL_IN: _READ,
-    pycurl.POLL_OUT: _WRITE,
-    pycurl.POLL_INOUT: _READ | _WRITE,
+    pycurl.POLL_IN: select.POLLIN,
+    pycurl.POLL_OUT: select.POLLOUT,
+    pycurl.POLL_INOUT: select.POLLIN | select.POLLOUT,
 }
 
 
 class Reactor:
     """The transfers in flight of one thread, which another may wake.
 
-    A selector, because `CurlMulti.select` is select(2): it cannot wait for a descriptor of
-    1024 or more, and a busy process has those.
+    Not by `CurlMulti.select`, which is select(2) and cannot wait for a descriptor of 1024 or
+    more; nor by epoll, since connections come and go with each photo, at a system call each.
     """
 
     def __init__(self, *, connections: int, connections_per_host: int) -> None:
@@ -30,12 +30,12 @@ class Reactor:
             connections: kept open for the next transfers; each may hold a file descriptor.
             connections_per_host: the most that are open to one.
         """
-        self._selector = selectors.DefaultSelector()
+        self._poll = select.poll()
         self._timer_at: float | None = None
         self._waker, self._wakened = socket.socketpair()
         self._waker.setblocking(False)
         self._wakened.setblocking(False)
-        self._selector.register(self._wakened, _READ)
+        self._poll.register(self._wakened, select.POLLIN)
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
         self._multi.setopt(pycurl.M_TIMERFUNCTION, self._set_timer)
@@ -70,14 +70,17 @@ class Reactor:
         if self._timer_at is not None:
             timer_s = max(self._timer_at - time.monotonic(), 0.0)
             timeout_s = timer_s if timeout_s is None else min(timeout_s, timer_s)
-        for key, mask in self._selector.select(timeout_s):
-            if key.fileobj is self._wakened:
+        # Rounded up, or it would return a moment before its timer.
+        timeout_ms = None if timeout_s is None else math.ceil(timeout_s * 1000)
+        for fd, event in self._poll.poll(timeout_ms):
+            if fd == self._wakened.fileno():
                 self._wakened.recv(4096)
                 continue
-            ready = (pycurl.CSELECT_IN if mask & _READ else 0) | (
-                pycurl.CSELECT_OUT if mask & _WRITE else 0
+            # What is neither is an error, which either will find.
+            ready = (pycurl.CSELECT_IN if event & ~select.POLLOUT else 0) | (
+                pycurl.CSELECT_OUT if event & ~select.POLLIN else 0
             )
-            self._multi.socket_action(key.fd, ready)
+            self._multi.socket_action(fd, ready)
         if self._timer_at is not None and time.monotonic() >= self._timer_at:
             self._timer_at = None
             self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
@@ -86,7 +89,6 @@ class Reactor:
     def close(self) -> None:
         """Close every connection. Waits for name look-ups that still run."""
         self._multi.close()
-        self._selector.close()
         self._waker.close()
         self._wakened.close()
 
@@ -103,14 +105,11 @@ class Reactor:
 
     def _watch(self, what: int, fd: int, _multi: object, _data: object) -> None:
         interest = _INTEREST.get(what)
-        known = fd in self._selector.get_map()
-        if interest is None:
-            if known:
-                self._selector.unregister(fd)
-        elif known:
-            self._selector.modify(fd, interest)
+        if interest is not None:
+            self._poll.register(fd, interest)  # again, where it changes
         else:
-            self._selector.register(fd, interest)
+            with contextlib.suppress(KeyError):
+                self._poll.unregister(fd)
 
     def _set_timer(self, timeout_ms: int) -> None:
         self._timer_at = None if timeout_ms < 0 else time.monotonic() + timeout_ms / 1000
