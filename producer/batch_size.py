@@ -7,9 +7,10 @@ than that are rung for again: small thumbnails may travel by the hundred, large 
 from collections import deque
 from typing import Final
 
-#: Messages of fewer photos cost more than they spread.
-_FEWEST: Final = 32
-_FIRST: Final = 64
+#: What few photos are spread over: smaller messages would cost more than they win.
+_SPREAD: Final = 64
+_FIRST: Final = 128
+_FEWEST: Final = 16
 
 
 class BatchSize:
@@ -53,7 +54,7 @@ class BatchSize:
             now: monotonic, in seconds.
         """
         even = -(-len(ids) // max(room, 1))
-        size = min(self._size, max(even, self._fewest))
+        size = min(self._size, max(even, _SPREAD))
         batches = [ids[i : i + size] for i in range(0, len(ids), size)]
         self._sent_at.extend(now for _ in batches)
         return batches

@@ -42,6 +42,8 @@ class PhotoLimits(BaseSettings):
     # Fetching
     #: A photo that takes longer leaves the fast lane and comes round in the slow one.
     fetch_deadline_s: PositiveFloat = 2
+    #: So do the last tenth of a batch, this long after the others, or half as long as those took.
+    stragglers_s: PositiveFloat = 0.5
     slow_fetch_deadline_s: PositiveFloat = 30
     max_photo_bytes: PositiveInt = 10 << 20
     max_redirects: Annotated[int, Field(ge=0, le=10)] = 3

@@ -27,7 +27,7 @@ def worker(
     processes: Annotated[
         int | None, typer.Option(min=1, help="Worker processes; one a core by default.")
     ] = None,
-    threads: Annotated[int, typer.Option(min=1, help="Batches at once in a process.")] = 12,
+    threads: Annotated[int, typer.Option(min=1, help="Batches at once in a process.")] = 8,
 ) -> None:
     """Tag photos until stopped: workers for new photos and back catalogues, and one for slow hosts.
 

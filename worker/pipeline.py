@@ -128,6 +128,8 @@ class Pipeline:
         seen = self._downloader.fetch(
             [claim.url for claim in claims],
             deadline_s=deadline_s,
+            # In the slow lane all have time; a batch of it is slow by design.
+            stragglers_s=None if claims[0].lane is Lane.SLOW else self._settings.stragglers_s,
             take=look.take,
             quick=look.quick,
         )

@@ -54,7 +54,7 @@ def test_a_queue_that_nobody_reads_shrinks_messages_once() -> None:
 
 def test_few_photos_are_spread_over_several_messages() -> None:
     size = BatchSize(most=256, patience_s=5)
-    assert [len(ids) for ids in size.split(IDS[:160], 16, 0.0)] == [32] * 5
+    assert [len(ids) for ids in size.split(IDS[:320], 16, 0.0)] == [64] * 5
     assert [len(ids) for ids in size.split(IDS[:10], 16, 0.0)] == [10]
     assert size.split([], 16, 0.0) == []
 

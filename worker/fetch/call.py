@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from shared.errors import FetchError
 
@@ -20,6 +20,12 @@ class Download:
     place: int  #: of its URL among those of the call
 
 
+#: Of a call's photos: when so many have come to their end, the others are stragglers.
+_MOST: Final = 0.9
+#: A straggler may take so much longer than most photos did.
+_LONGER: Final = 0.5
+
+
 class Call(Generic[T]):
     """The photos of one call, between the thread that waits for them and the one that fetches.
 
@@ -31,9 +37,19 @@ class Call(Generic[T]):
     """
 
     def __init__(
-        self, photos: int, *, deadline_s: float, quick: Callable[[Download], T | None] | None
+        self,
+        photos: int,
+        *,
+        deadline_s: float,
+        stragglers_s: float | None,
+        quick: Callable[[Download], T | None] | None,
+        now: float,
     ) -> None:
         self.deadline_s = deadline_s
+        self._stragglers_s = stragglers_s
+        self._asked_at = now
+        self._most_at: float | None = None
+        self._expected = 0
         self.results: list[T | FetchError | None] = [None] * photos
         self.cancelled = False
         self.failure: Exception | None = None
@@ -45,6 +61,7 @@ class Call(Generic[T]):
 
     def expect(self) -> None:
         """One more photo will come to its end."""
+        self._expected += 1
         self._missing += 1
 
     def end(self, place: int, error: FetchError) -> None:
@@ -77,6 +94,16 @@ class Call(Generic[T]):
     def ended(self) -> bool:
         """Whether nothing more will come."""
         return not self._missing
+
+    def waits_for_stragglers(self, now: float) -> bool:
+        """Whether the last photos have had their time, given how long most took."""
+        missing = self._missing > (1 - _MOST) * self._expected
+        if self._stragglers_s is None or self.ended or missing:
+            return False
+        if self._most_at is None:
+            self._most_at = now
+        most_s = self._most_at - self._asked_at
+        return now - self._most_at > max(self._stragglers_s, _LONGER * most_s)
 
     def drain(self) -> Iterator[Download]:
         """What its caller, who has gone, did not take."""

@@ -34,6 +34,7 @@ class Downloader:
         urls: Sequence[str],
         *,
         deadline_s: float,
+        stragglers_s: float | None = None,
         take: Callable[[Download], T] = _whole,
         quick: Callable[[Download], T | None] | None = None,
     ) -> list[T | FetchError]:
@@ -48,6 +49,8 @@ class Downloader:
         Args:
             urls: where the photos are.
             deadline_s: of each photo.
+            stragglers_s: if given, what the last tenth of the photos get once the others are
+                there, or half as long as those took where that is longer; then they are too slow.
             take: makes something of a photo as it arrives, on the calling thread, so that bodies
                 need not pile up until the last one is there.
             quick: if given, is asked first, on the thread that fetches: it must take a
@@ -56,8 +59,11 @@ class Downloader:
         Raises:
             Exception: what `take` or `quick` raises; it ends the call.
         """
-        call: Call[T] = Call(len(urls), deadline_s=deadline_s, quick=quick)
-        errands = self._errands(call, urls)
+        now = time.monotonic()
+        call: Call[T] = Call(
+            len(urls), deadline_s=deadline_s, stragglers_s=stragglers_s, quick=quick, now=now
+        )
+        errands = self._errands(call, urls, now)
         if errands:
             self._loop.submit(errands)
             try:
@@ -80,9 +86,8 @@ class Downloader:
         """Close all connections. May wait for a name look-up that hangs (seconds)."""
         self._loop.close()
 
-    def _errands(self, call: Call[T], urls: Sequence[str]) -> list[Errand]:
+    def _errands(self, call: Call[T], urls: Sequence[str], now: float) -> list[Errand]:
         errands: list[Errand] = []
-        now = time.monotonic()
         for place, url in enumerate(urls):
             try:
                 checked = check_url(url, allowed_ports=self._settings.allowed_ports)

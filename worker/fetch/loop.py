@@ -107,7 +107,7 @@ class FetchLoop:
     def _turn(self) -> None:
         self._read_inbox()
         self._start()
-        idle = not self._waiting and not self.room.full
+        idle = not self._calls and not self.room.full
         for curl, code, words in self._reactor.wait(_IDLE_S if idle else _LOOK_S):
             self._end(curl, code, words)
         now = time.monotonic()
@@ -115,6 +115,7 @@ class FetchLoop:
             self._looked_at = now
             self._calls = {call for call in self._calls if not call.ended}
             self._give_up(now)
+            self._leave_stragglers(now)
             self._make_room(now)
 
     def _read_inbox(self) -> None:
@@ -236,6 +237,28 @@ class FetchLoop:
                     errand.call.end(errand.place, TooSlow("waited for a connection to its host"))
             if not queue:
                 del self._waiting[host]
+
+    def _leave_stragglers(self, now: float) -> None:
+        """Ends the last photos of calls that have waited long enough for them."""
+        late = {call for call in self._calls if call.waits_for_stragglers(now)}
+        if not late:
+            return
+        error = "much slower than the others of its batch"
+        for curl, (errand, exchange) in [*self._under_way.items()]:
+            if errand.call in late:
+                del self._under_way[curl]
+                self._reactor.abandon(curl)
+                self._fall(errand, exchange, TooSlow(error))
+        for host, queue in [*self._waiting.items()]:
+            left = deque(errand for errand in queue if errand.call not in late)
+            for errand in queue:
+                if errand.call in late:
+                    errand.call.end(errand.place, TooSlow(error))
+            if left:
+                self._waiting[host] = left
+            else:
+                del self._waiting[host]
+                self._startable.pop(host, None)
 
     def _make_room(self, now: float) -> None:
         """Lets in what will have been started within a deadline."""

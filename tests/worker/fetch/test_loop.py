@@ -79,6 +79,41 @@ def test_a_caller_whose_photos_hang_holds_up_no_other(origin: Origin) -> None:
         downloader.close()
 
 
+def test_stragglers_end_soon_after_the_others(origin: Origin) -> None:
+    downloader = Downloader(make_settings(origin.port))
+    good, stuck = origin.serve("/good", answer(200, PHOTO)), origin.serve("/stuck", hang())
+    started = time.monotonic()
+    found = downloader.fetch([*[good] * 38, stuck, stuck], deadline_s=9, stragglers_s=0.4)
+    assert 0.4 <= time.monotonic() - started < 3
+    assert [type(one) for one in found] == [Download] * 38 + [TooSlow] * 2
+    assert "slower than the others" in str(found[-1])
+    again = downloader.fetch([good] * 40, deadline_s=9, stragglers_s=0.4)
+    assert [type(one) for one in again] == [Download] * 40
+    downloader.close()
+
+
+def test_stragglers_that_wait_for_a_connection_end_too(origin: Origin) -> None:
+    with Origin(address="127.0.0.2") as other:
+        settings = make_settings(origin.port, other.port, connections_per_host=1)
+        downloader = Downloader(settings)
+        good, stuck = origin.serve("/good", answer(200, PHOTO)), other.serve("/stuck", hang())
+        found = downloader.fetch([*[good] * 60, *[stuck] * 3], deadline_s=9, stragglers_s=0.4)
+        assert [type(one) for one in found] == [Download] * 60 + [TooSlow] * 3
+        assert other.accepted == 1
+        downloader.close()
+
+
+def test_where_all_are_slow_nobody_is_a_straggler(origin: Origin) -> None:
+    downloader = Downloader(make_settings(origin.port))
+    slow = origin.serve("/slow", after(0.6, answer(200, PHOTO)))
+    slower = origin.serve("/slower", after(0.8, answer(200, PHOTO)))
+    found = downloader.fetch([*[slow] * 19, slower], deadline_s=9, stragglers_s=0.1)
+    assert [type(one) for one in found] == [Download] * 20
+    many = downloader.fetch([*[slow] * 4, slower], deadline_s=9, stragglers_s=0.1)
+    assert [type(one) for one in many] == [Download] * 5, "one of five is no last tenth"
+    downloader.close()
+
+
 def test_photos_that_wait_for_our_own_limits_do_not_become_too_slow(origin: Origin) -> None:
     # Their host has connections to spare: it is not to blame, however long they wait.
     settings = make_settings(origin.port, connections=1, connections_per_host=64)
