@@ -50,6 +50,9 @@ def throughput(
     most: Annotated[
         int, typer.Option(min=0, help="No round of more photos than this, for a quick look.")
     ] = 0,
+    times: Annotated[
+        int, typer.Option(min=1, max=100, help="As many photos a round, to see memory grow.")
+    ] = 1,
     limit: Annotated[
         bool, typer.Option(help="Measure what is possible, too, where we take part.")
     ] = True,
@@ -90,6 +93,7 @@ def throughput(
             rows=work / "rows",
             rounds=rounds,
             most=most,
+            times=times,
             limit=limit,
             settings=settings,
             photos_per_listing=photos_per_listing,

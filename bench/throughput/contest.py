@@ -55,11 +55,14 @@ class Measured:
     cpu_s: Mapping[str, float]  #: by process, with children
     largest_mb: float  #: the largest resident set of one working process
     together_mb: float  #: of all working processes at once
+    grew_mb: float  #: of all of them, from the middle third of the run to the last
 
     @classmethod
     def of(cls, photos: int, failed: int, seconds: float, usage: Usage) -> "Measured":
         """A run out of what was counted and what was metered."""
-        return cls(photos, failed, seconds, usage.cpu_s, usage.largest_mb, usage.together_mb)
+        return cls(
+            photos, failed, seconds, usage.cpu_s, usage.largest_mb, usage.together_mb, usage.grew_mb
+        )
 
     @property
     def photos_per_s(self) -> float:

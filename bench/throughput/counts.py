@@ -24,7 +24,13 @@ _LIMIT: Final[Mapping[str, Mapping[str, int]]] = {
 
 
 def photos_for(
-    contestant: str, like: str, *, latency_ms: int = 0, progressive: bool = False, most: int = 0
+    contestant: str,
+    like: str,
+    *,
+    latency_ms: int = 0,
+    progressive: bool = False,
+    most: int = 0,
+    times: int = 1,
 ) -> int:
     """How many photos a round has.
 
@@ -34,8 +40,9 @@ def photos_for(
         latency_ms: of the origin.
         progressive: whether they are decoded in full.
         most: an upper bound; 0 for none.
+        times: so many times as many as usual.
     """
-    count = _COUNTS[contestant][like]
+    count = _COUNTS[contestant][like] * times
     if progressive:
         count = round(count * _PROGRESSIVE[like])
     if latency_ms and contestant in _CONNECTIONS:

@@ -1,6 +1,7 @@
 """CPU seconds and peak memory of processes with all their children, out of /proc (Linux)."""
 
 import os
+import statistics
 import threading
 import time
 from collections.abc import Generator, Iterator, Mapping
@@ -21,7 +22,24 @@ class Usage:
     cpu_s: dict[str, float] = field(default_factory=dict[str, float])  #: by the name of its root
     seconds: float = 0.0  #: on the clock
     largest_mb: float = 0.0  #: the largest resident set of a single process
-    together_mb: float = 0.0  #: of all of them at once, shared pages counted once
+    looks_mb: list[float] = field(default_factory=list[float])  #: all, shared pages counted once
+
+    @property
+    def together_mb(self) -> float:
+        """The most that all of them held at once."""
+        return max(self.looks_mb, default=0.0)
+
+    @property
+    def grew_mb(self) -> float:
+        """By how much the last third of the time took more memory than the middle third.
+
+        0 for a run that was looked at too rarely to tell.
+        """
+        third = len(self.looks_mb) // 3
+        if not third:
+            return 0.0
+        middle, last = self.looks_mb[third : 2 * third], self.looks_mb[-third:]
+        return statistics.mean(last) - statistics.mean(middle)
 
 
 @contextmanager
@@ -108,7 +126,7 @@ def _look_at_memory(usage: Usage, root: int) -> None:
             status = Path(f"/proc/{pid}/status").read_text()
             usage.largest_mb = max(usage.largest_mb, _megabytes(status, "VmHWM:"))
             together += _megabytes(Path(f"/proc/{pid}/smaps_rollup").read_text(), "Pss:")
-    usage.together_mb = max(usage.together_mb, together)
+    usage.looks_mb.append(together)
 
 
 def _megabytes(text: str, name: str) -> float:

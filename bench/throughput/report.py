@@ -99,6 +99,7 @@ def _memory(scenes: Sequence[Scene]) -> Section:
             name,
             number(max(run.largest_mb for run in runs)),
             number(max(run.together_mb for run in runs)),
+            f"{statistics.median(run.grew_mb for run in runs):+.0f}",
             runs[0].photos,
             max(run.failed for run in runs),
         ]
@@ -108,9 +109,10 @@ def _memory(scenes: Sequence[Scene]) -> Section:
     return Section(
         "Memory and photos",
         "The largest resident set of one working process (servers and origin not counted), and "
-        "what all of them held at once with shared pages counted once: the most of any round. "
-        "How many photos a round has, and how many of them failed at most.",
-        ["photos", "by", "largest process, MB", "all processes, MB", "photos a round", "failed"],
+        "what all of them held at once with shared pages counted once: the most of any round. By "
+        "how much that grew from the middle third of a round to its last. How many photos a round "
+        "has, and how many of them failed at most.",
+        ["photos", "by", "largest, MB", "all, MB", "grew, MB", "photos a round", "failed"],
         rows,
     )
 

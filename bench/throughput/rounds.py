@@ -40,6 +40,7 @@ class Terms:
     rows: Path  #: where we leave our rows, for the limit
     rounds: int
     most: int  #: photos of a round; 0 for no bound
+    times: int  #: as many photos as usual
     limit: bool  #: whether what is possible is measured
     settings: Mapping[str, str]  #: of our processes, beyond the defaults
     photos_per_listing: int  #: ours
@@ -103,6 +104,7 @@ def _round(
             latency_ms=manner.latency_ms,
             progressive=is_progressive(photos.name),
             most=terms.most,
+            times=terms.times,
         )
         _empty(stage.folder)
         measured = contestant(stage, count)

@@ -58,7 +58,8 @@ def test_what_does_not_exist_is_named_before_anything_starts(option: str, tmp_pa
 
 
 def test_nobody_gets_more_photos_than_asked_for_and_latency_is_no_hour() -> None:
-    assert photos_for("ours", "mid", most=10) == 10
+    assert photos_for("ours", "mid", most=10) == photos_for("ours", "mid", most=10, times=9) == 10
+    assert photos_for("ours", "mid", times=3) == 3 * photos_for("ours", "mid")
     assert photos_for("paper", "mid", latency_ms=200) == 1000
     assert photos_for("ours", "mid", latency_ms=200) == photos_for("ours", "mid")
     assert photos_for("ours", "large", progressive=True) < photos_for("ours", "large")

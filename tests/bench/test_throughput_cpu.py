@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from bench.throughput.cpu import cpu_seconds, is_waiting, measuring
+from bench.throughput.cpu import Usage, cpu_seconds, is_waiting, measuring
 
 #: Burns CPU by its own clock, so that a busy machine changes nothing.
 _BURN = """
@@ -105,3 +105,10 @@ def test_a_sleeper_is_waiting_and_a_worker_is_not() -> None:
         while is_waiting(busy.pid):
             assert time.monotonic() < deadline
             time.sleep(0.01)
+
+
+def test_growth_is_that_from_the_middle_of_a_run_to_its_end() -> None:
+    assert Usage(looks_mb=[10, 90, 50, 50, 70, 80]).grew_mb == 25
+    assert Usage(looks_mb=[10, 50, 50, 50, 50, 50]).grew_mb == 0, "a start is no growth"
+    assert Usage(looks_mb=[10, 90]).grew_mb == 0
+    assert Usage(looks_mb=[10, 90]).together_mb == 90

@@ -12,7 +12,7 @@ from bench.throughput.scene import Scene
 
 
 def run(photos: int, seconds: float, failed: int = 0, mb: float = 100, **cpu_s: float) -> Measured:
-    return Measured(photos, failed, seconds, cpu_s, mb, 2 * mb)
+    return Measured(photos, failed, seconds, cpu_s, mb, 2 * mb, grew_mb=mb / 10)
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_cpu_stands_by_process_and_what_is_not_there_is_left_open(scene: Scene) 
 def test_memory_and_failures_are_the_worst_of_any_round(scene: Scene) -> None:
     rows = {row[1]: row[2:] for row in sections([scene])[2].rows}
     assert rows["ours"] == ["130", "260", 1000, 0]
-    assert rows["the paper's way"] == ["100", "200", 500, 1]
+    assert rows["the paper's way"] == ["100", "200", "+10", 500, 1]
 
 
 def test_the_limit_is_the_cores_over_the_medians_of_its_stages(scene: Scene) -> None:
