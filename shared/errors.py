@@ -8,7 +8,7 @@
     │   │                          RetryAfter: RateLimited, OriginUnavailable
     │   ├── DecodeError            NotAnImage, UnsupportedFormat, TooSmall, TooManyPixels,
     │   │                          Undecodable
-    │   └── ModelError, Crashed, Unexpected
+    │   └── ModelError, Crashed, Overdue, Unexpected
     ├── EventError                 one listing event cannot be recorded
     ├── MessageError               one queue message is not ours
     ├── ArtifactError              a model artifact is refused
@@ -193,6 +193,13 @@ class ModelError(PhotoError):
     """The model gave no usable scores for the photo."""
 
     code = "model_error"
+
+
+class Overdue(PhotoError):
+    """The time of its batch was up before it was the photo's turn; another batch takes it."""
+
+    code = "overdue"
+    retryable = True
 
 
 class Crashed(PhotoError):

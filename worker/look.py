@@ -2,6 +2,7 @@
 
 import hashlib
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from shared.errors import DecodeError, PhotoError, Unexpected
+from shared.errors import DecodeError, Overdue, PhotoError, Unexpected
 from shared.settings import PhotoLimits
 from worker import shadow
 from worker.decode import pixels
@@ -45,6 +46,7 @@ class Look:
         photo_ids: Sequence[int],
         *,
         decoders: threading.Semaphore,
+        until: float,
     ) -> None:
         """Decodes nothing yet.
 
@@ -53,7 +55,9 @@ class Look:
             serving: the models whose pixels are made.
             photo_ids: the rows of the batch, in the order of its downloads' places.
             decoders: how many large photos the process decodes at once; each takes memory.
+            until: when a large photo is no longer begun (monotonic): the batch has a lease.
         """
+        self._until = until
         self._limits = limits
         self._decoders = decoders
         self._serving = serving
@@ -62,6 +66,8 @@ class Look:
     def take(self, download: Download) -> Seen | PhotoError:
         """The photo, or what is wrong with it."""
         with self._decoders:
+            if time.monotonic() > self._until:
+                return Overdue()
             seen = self._look(download, most_pixels=None)
         assert seen is not None  # noqa: S101  # which takes an upper bound
         return seen

@@ -18,7 +18,7 @@ from shared.db.photos import Claim, Settled
 from shared.db.retry import retrying, transient
 from shared.domain.photo import Lane, Status
 from shared.domain.retry import RetryPolicy
-from shared.errors import ModelError, PhotoError, TooSlow, Unexpected
+from shared.errors import ModelError, Overdue, PhotoError, TooSlow, Unexpected
 from shared.settings import Settings
 from shared.watchdog import Watchdog
 from worker import shadow
@@ -63,21 +63,24 @@ class Pipeline:
 
     def _tag(self, ids: Sequence[int], *, suspect: bool) -> None:
         patience_s = self._settings.queued_lease_s / 2
-        with (
-            self._downloader.room(len(ids), timeout_s=patience_s),
-            self._engine.begin() as connection,
-        ):
-            claims = photos.claim(
-                connection, ids, alone=suspect, lease_s=self._settings.working_lease_s
-            )
+        with self._downloader.room(len(ids), timeout_s=patience_s) as there_is_room:
+            if not there_is_room:
+                # They are rung for again: claimed now, they might lie here until their lease ends.
+                log.warning("batch.no_room", photos=len(ids))
+                return
+            started = time.monotonic()
+            with self._engine.begin() as connection:
+                claims = photos.claim(
+                    connection, ids, alone=suspect, lease_s=self._settings.working_lease_s
+                )
         if not claims:
             return
-        started = time.monotonic()
         # One look: a model that is promoted meanwhile gets the batches after this one.
         serving = self._lineup.now
         seen: dict[int, Seen | PhotoError] = {}
         try:
-            seen = self._see(claims, serving, suspect=suspect)
+            until = started + self._settings.working_lease_s / 2
+            seen = self._see(claims, serving, suspect=suspect, until=until)
             scores = self._score(seen, serving.model)
             settled = [
                 self._settle(claim, scores[claim.id], seen[claim.id], serving.model)
@@ -113,9 +116,12 @@ class Pipeline:
                 shadow.score(self._engine, serving.shadow, shadowed)
 
     def _see(
-        self, claims: Sequence[Claim], serving: Serving, *, suspect: bool
+        self, claims: Sequence[Claim], serving: Serving, *, suspect: bool, until: float
     ) -> dict[int, Seen | PhotoError]:
-        """Fetches and decodes; a photo's own failure stands in its place."""
+        """Fetches and decodes; a photo's own failure stands in its place.
+
+        Photos that are not decoded by `until` (monotonic) are left for another batch.
+        """
         # A suspect keeps all others waiting: it gets the slow lane's time only at its last try.
         last = claims[0].attempt >= self._settings.max_attempts
         patient = claims[0].lane is Lane.SLOW and (last or not suspect)
@@ -123,7 +129,11 @@ class Pipeline:
             self._settings.slow_fetch_deadline_s if patient else self._settings.fetch_deadline_s
         )
         look = Look(
-            self._settings, serving, [claim.id for claim in claims], decoders=self._decoders
+            self._settings,
+            serving,
+            [claim.id for claim in claims],
+            decoders=self._decoders,
+            until=until,
         )
         seen = self._downloader.fetch(
             [claim.url for claim in claims],
@@ -177,15 +187,17 @@ class Pipeline:
 
     def _settle_error(self, claim: Claim, error: PhotoError) -> Settled:
         delay_s = self._retry.delay_s(error, claim.attempt)
-        lane = claim.lane
+        lane, attempt = claim.lane, claim.attempt
         if isinstance(error, TooSlow) and lane is not Lane.SLOW and delay_s is not None:
             lane, delay_s = Lane.SLOW, 0
+        if isinstance(error, Overdue):  # nobody has tried
+            attempt, delay_s = attempt - 1, 0
         return Settled(
             id=claim.id,
             token=claim.token,
             status=Status.FAILED if delay_s is None else Status.PENDING,
             lane=lane,
-            attempt=claim.attempt,
+            attempt=attempt,
             due_in_s=delay_s or 0,
             error_code=error.code,
             error_detail=error.detail[:500].replace("\0", ""),

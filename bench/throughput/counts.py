@@ -15,6 +15,8 @@ _PROGRESSIVE: Final[Mapping[str, float]] = {"thumbnail": 1, "mid": 0.5, "large":
 #: Connections of those that open few, whom latency therefore limits.
 _CONNECTIONS: Final = {"paper": 10, "naive": 2}
 _LATE_S: Final = 20
+#: Photos of those that shake hands for each over HTTPS.
+_SHAKEN: Final = 2000
 #: Photos of each stage of the limit on each core: some tenths of a second of CPU or more.
 _LIMIT: Final[Mapping[str, Mapping[str, int]]] = {
     "thumbnail": {"fetch": 8_000, "decode": 10_000, "infer": 6_400},
@@ -28,6 +30,7 @@ def photos_for(
     like: str,
     *,
     latency_ms: int = 0,
+    https: bool = False,
     progressive: bool = False,
     most: int = 0,
     times: int = 1,
@@ -38,6 +41,7 @@ def photos_for(
         contestant: as on the command line.
         like: the generated size that the photos are like.
         latency_ms: of the origin.
+        https: whether it speaks HTTPS.
         progressive: whether they are decoded in full.
         most: an upper bound; 0 for none.
         times: so many times as many as usual.
@@ -47,6 +51,8 @@ def photos_for(
         count = round(count * _PROGRESSIVE[like])
     if latency_ms and contestant in _CONNECTIONS:
         count = min(count, round(_LATE_S * _CONNECTIONS[contestant] * 1000 / latency_ms))
+    if https and contestant in _CONNECTIONS:
+        count = min(count, _SHAKEN)
     return _bounded(count, most)
 
 

@@ -102,6 +102,7 @@ def _round(
             name,
             photos.like,
             latency_ms=manner.latency_ms,
+            https=manner.certificate is not None,
             progressive=is_progressive(photos.name),
             most=terms.most,
             times=terms.times,

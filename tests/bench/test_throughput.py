@@ -61,5 +61,7 @@ def test_nobody_gets_more_photos_than_asked_for_and_latency_is_no_hour() -> None
     assert photos_for("ours", "mid", most=10) == photos_for("ours", "mid", most=10, times=9) == 10
     assert photos_for("ours", "mid", times=3) == 3 * photos_for("ours", "mid")
     assert photos_for("paper", "mid", latency_ms=200) == 1000
+    assert photos_for("paper", "mid", https=True) == 2000
+    assert photos_for("ours", "mid", https=True) == photos_for("ours", "mid")
     assert photos_for("ours", "mid", latency_ms=200) == photos_for("ours", "mid")
     assert photos_for("ours", "large", progressive=True) < photos_for("ours", "large")

@@ -75,10 +75,11 @@ class Downloader:
         # Every place was written by now: by a photo's end, or above for a bad URL.
         return cast("list[T | FetchError]", call.results)
 
-    def room(self, photos: int, *, timeout_s: float) -> AbstractContextManager[None]:
+    def room(self, photos: int, *, timeout_s: float) -> AbstractContextManager[bool]:
         """A block to claim so many photos in, entered once they will be started soon.
 
-        What waits for hosts that do not answer keeps nobody out. Entered after `timeout_s` anyway.
+        It is told whether they will: after `timeout_s` it is entered in any case. What waits for
+        hosts that do not answer keeps nobody out.
         """
         return self._loop.room.hold(photos, timeout_s)
 

@@ -19,13 +19,17 @@ class Room:
         self._most = float(_ALWAYS_PHOTOS)
 
     @contextmanager
-    def hold(self, photos: int, timeout_s: float) -> Generator[None]:
-        """Waits for room, at most so long, and keeps it for so many photos in the block."""
+    def hold(self, photos: int, timeout_s: float) -> Generator[bool]:
+        """Waits for room, at most so long, and keeps it for so many photos in the block.
+
+        Yields whether there is any.
+        """
         with self._changed:
-            self._changed.wait_for(lambda: not self.full, timeout_s)
+            if not self._changed.wait_for(lambda: not self.full, timeout_s):
+                photos = 0
             self._held += photos
         try:
-            yield
+            yield photos > 0
         finally:
             with self._changed:
                 self._held -= photos

@@ -222,7 +222,8 @@ def test_there_is_room_until_more_waits_than_comes_in(origin: Origin) -> None:
     downloader = Downloader(make_settings(origin.port, connections=1, fetch_deadline_s=1))
     url = origin.serve("/p", after(0.02, answer(200, PHOTO)))
     started = time.monotonic()
-    with downloader.room(256, timeout_s=5):
+    with downloader.room(256, timeout_s=5) as there_is:
+        assert there_is
         assert time.monotonic() - started < 0.1
     found: list[list[Download | FetchError]] = []
     caller = threading.Thread(
@@ -231,12 +232,14 @@ def test_there_is_room_until_more_waits_than_comes_in(origin: Origin) -> None:
     caller.start()
     time.sleep(0.7)  # some 35 a second come in, and 200 wait
     started = time.monotonic()
-    with downloader.room(256, timeout_s=10):
+    with downloader.room(256, timeout_s=10) as there_is:
+        assert there_is
         waited_s = time.monotonic() - started
         left = 250 - len(origin.requests)
         started = time.monotonic()
-        with downloader.room(1, timeout_s=0.3):
-            assert time.monotonic() - started >= 0.3, "the first has taken all the room"
+        with downloader.room(1, timeout_s=0.3) as there_is_more:
+            assert time.monotonic() - started >= 0.3
+            assert not there_is_more, "the first has taken all of it"
     caller.join()
     downloader.close()
     assert waited_s > 0.5
