@@ -61,7 +61,7 @@ class Relay:
         self._settings = settings
         self._decisions = Decisions()
         self._sizes = {
-            lane: BatchSize(most=settings.batch_photos, patience_s=settings.queued_lease_s / 4)
+            lane: BatchSize(most=settings.batch_photos, patience_s=self._lease_s(lane) / 4)
             for lane in Lane
         }
         self._well: bool | None = None
@@ -127,12 +127,10 @@ class Relay:
             )
 
     def _ring_lane(self, lane: Lane) -> Rung:
-        size, lease_s = self._sizes[lane], self._settings.queued_lease_s
+        size, lease_s = self._sizes[lane], self._lease_s(lane)
         depth = self._settings.queue_depth_messages
         if lane is Lane.SLOW:
-            # Its batches take long, so what waits behind them is less and may wait longer.
             depth = min(depth, self._settings.slow_queue_depth_messages)
-            lease_s += 2 * self._settings.slow_fetch_deadline_s
         waiting = self._doorbell.depth(lane)
         now = time.monotonic()
         size.look(waiting, now)
@@ -148,6 +146,11 @@ class Relay:
             size.more_is_due(now)
         self._send(lane, [[id_] for id_ in alone] + size.split(due, room - len(alone), now))
         return Rung(len(alone) + len(due), full=full)
+
+    def _lease_s(self, lane: Lane) -> float:
+        """How long a message may wait; batches of the slow lane take long."""
+        slow_s = 3 * self._settings.slow_fetch_deadline_s if lane is Lane.SLOW else 0
+        return self._settings.queued_lease_s + slow_s
 
     def _send(self, lane: Lane, batches: list[list[int]]) -> None:
         for done, ids in enumerate(batches):

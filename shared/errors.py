@@ -4,11 +4,11 @@
     ├── PhotoError                 one photo cannot be tagged (now, or ever)
     │   ├── FetchError             BadUrl, BlockedAddress, TooManyRedirects, Unresolvable,
     │   │                          Unreachable, TlsFailed, TooSlow, TooLarge, Truncated,
-    │   │                          NotFound, Forbidden, BadResponse,
+    │   │                          NotFound, Forbidden, BadResponse, Overdue,
     │   │                          RetryAfter: RateLimited, OriginUnavailable
     │   ├── DecodeError            NotAnImage, UnsupportedFormat, TooSmall, TooManyPixels,
     │   │                          Undecodable
-    │   └── ModelError, Crashed, Overdue, Unexpected
+    │   └── ModelError, Crashed, Unexpected
     ├── EventError                 one listing event cannot be recorded
     ├── MessageError               one queue message is not ours
     ├── ArtifactError              a model artifact is refused
@@ -195,7 +195,7 @@ class ModelError(PhotoError):
     code = "model_error"
 
 
-class Overdue(PhotoError):
+class Overdue(FetchError):
     """The time of its batch was up before it was the photo's turn; another batch takes it."""
 
     code = "overdue"

@@ -19,9 +19,6 @@ from worker.tasks import add_tagging
 
 log = structlog.get_logger()
 
-#: Threads that claim or store at the same moment; another waits for its turn.
-_BUSY_THREADS = 4
-
 
 def tagging_app(settings: Settings, *, threads: int) -> Celery:
     """The application of one worker process, with its model loaded.
@@ -31,8 +28,8 @@ def tagging_app(settings: Settings, *, threads: int) -> Celery:
         SQLAlchemyError: Postgres cannot be reached.
     """
     pixels.configure()
-    # Most threads wait for photos and hold none; one more looks for other models.
-    engine = make_engine(settings, role="worker", connections=min(threads, _BUSY_THREADS) + 1)
+    # A thread holds one connection at a time, and one more looks for other models.
+    engine = make_engine(settings, role="worker", connections=threads + 1)
     store = ModelStore(settings)
     pinned = settings.model_dir is not None
     model = _first(engine, store, settings)

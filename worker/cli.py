@@ -59,7 +59,7 @@ def worker(
             for its_queues, name in layout
         ],
         # As long as a batch of the slow lane may take, with Postgres away at its end.
-        grace_s=2 * settings.slow_fetch_deadline_s + settings.working_lease_s / 2,
+        grace_s=3 * settings.slow_fetch_deadline_s + settings.working_lease_s / 2,
         hopeless=EXIT_SETUP,
     )
     raise typer.Exit(supervisor.run())

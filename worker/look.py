@@ -14,14 +14,17 @@ from shared.errors import DecodeError, Overdue, PhotoError, Unexpected
 from shared.settings import PhotoLimits
 from worker import shadow
 from worker.decode import pixels
+from worker.decode.containers import JPEG_START
 from worker.decode.sniff import Header, sniff
 from worker.fetch.call import Download
 from worker.served import ServedModel, Serving
 
 log = structlog.get_logger()
 
-#: Decoding such a photo takes about a millisecond: less than another thread may take to wake up.
+#: Decoding a JPEG of so many pixels and bytes takes a millisecond or two, about as long as another
+#: thread may take to wake up. Other formats can hide far more work in as many bytes.
 _QUICK_PIXELS = 640 * 640
+_QUICK_BYTES = 256 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,9 @@ class Look:
 
     def quick(self, download: Download) -> Seen | PhotoError | None:
         """What `take` makes of a small photo; None for one that takes longer."""
+        body = download.body
+        if not body.startswith(JPEG_START) or len(body) > _QUICK_BYTES:
+            return None
         if self._serving.shadow is not None:
             return None
         return self._look(download, most_pixels=_QUICK_PIXELS)

@@ -4,6 +4,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 
 import numpy as np
@@ -140,6 +141,7 @@ class Pipeline:
             deadline_s=deadline_s,
             # In the slow lane all have time; a batch of it is slow by design.
             stragglers_s=None if claims[0].lane is Lane.SLOW else self._settings.stragglers_s,
+            until=until,
             take=look.take,
             quick=look.quick,
         )
@@ -219,8 +221,11 @@ class Pipeline:
     def _store_once(
         self, claims: Sequence[Claim], settled: Sequence[Settled], model: ServedModel
     ) -> None:
-        with self._turn, self._engine.begin() as connection:
+        with ExitStack() as stack:
+            connection = stack.enter_context(self._engine.begin())
             listings.lock(connection, {claim.listing_id for claim in claims})
+            # Only now: who waits for Postgres must not keep the others from their turn.
+            stack.enter_context(self._turn)
             # The decision of this moment, and not of the batch's start: a new one finds every
             # photo that an older one decided.
             active = self._decisions.active(connection, [model.model_id])[model.model_id]

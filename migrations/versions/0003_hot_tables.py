@@ -19,6 +19,8 @@ _VACUUM = {
 
 def upgrade() -> None:
     """Makes the change. Workers of the version before go on as they were."""
+    # In the order in which a worker that stores tags locks them.
+    op.execute("LOCK TABLE model, tag, photo_tag, listing_tag, related_tag")
     for table in _TAG_TABLES:
         for column in _REFERENCES:
             op.drop_constraint(op.f(f"fk_{table}_{column}"), table, type_="foreignkey")
@@ -33,4 +35,6 @@ def downgrade() -> None:
         op.execute(f"ALTER TABLE {table} RESET ({', '.join(_VACUUM)})")
     for table in _TAG_TABLES:
         for column, target in _REFERENCES.items():
-            op.create_foreign_key(op.f(f"fk_{table}_{column}"), table, target, [column], ["id"])
+            name = op.f(f"fk_{table}_{column}")
+            op.create_foreign_key(name, table, target, [column], ["id"], postgresql_not_valid=True)
+            op.execute(f"ALTER TABLE {table} VALIDATE CONSTRAINT {name}")

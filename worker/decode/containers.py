@@ -17,6 +17,7 @@ DQT: Final = 0xDB
 #: No camera or editor writes more; a file made of empty parts would take minutes to walk.
 MAX_PARTS: Final = 1 << 16
 
+_FIRST_MARKER: Final = 0xC0
 #: What FF may be followed by without a segment: a stuffed 00, TEM, RST0 to RST7, SOI, fill.
 _NO_SEGMENT: Final = frozenset({0x00, 0x01, *range(0xD0, 0xD9), 0xFF})
 _NEXT_SEGMENT: Final = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]").search
@@ -52,6 +53,9 @@ def jpeg_segments(body: bytes) -> Iterator[Segment]:
         else:
             raise Undecodable("ends early")
         marker = body[at - 1]
+        if marker < _FIRST_MARKER:
+            # Reserved. A decoder may walk into what we would skip, and find scans there.
+            raise Undecodable("holds a reserved segment")
         if marker == EOI:
             yield EOI, at, at
             return

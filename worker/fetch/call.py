@@ -1,8 +1,9 @@
 """One caller's photos on their way: what is asked for, and what has come of it so far."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Final, Generic, TypeVar
 
 from shared.errors import FetchError
@@ -32,6 +33,8 @@ class Call(Generic[T]):
     Attributes:
         deadline_s: of each photo, from its own start.
         results: by place; an entry is written once, by one of the two threads.
+        until: when photos that have not been started no longer are (monotonic), if ever.
+        stragglers_s: how long the last photos may take once most are there; None for no limit.
         cancelled: nobody waits any more.
         failure: what ended the call for all its photos.
     """
@@ -42,11 +45,13 @@ class Call(Generic[T]):
         *,
         deadline_s: float,
         stragglers_s: float | None,
+        until: float | None = None,
         quick: Callable[[Download], T | None] | None,
         now: float,
     ) -> None:
         self.deadline_s = deadline_s
-        self._stragglers_s = stragglers_s
+        self.until = until
+        self.stragglers_s = stragglers_s
         self._asked_at = now
         self._most_at: float | None = None
         self._expected = 0
@@ -70,13 +75,13 @@ class Call(Generic[T]):
         self.results[place] = error.with_traceback(None)
         self._count_down()
 
-    def arrive(self, download: Download) -> bool:
+    def arrive(self, download: Download, *, quickly: bool) -> bool:
         """A photo is there; False if it was dealt with at once, True if the caller now has it."""
         try:
-            result = self._quick(download) if self._quick and not self.cancelled else None
+            result = self._quick(download) if self._quick and quickly else None
         except Exception as error:  # noqa: BLE001  # the caller's own, and for the caller
-            self.failure = error
-            result = None
+            self.fail(error)
+            return False
         if result is not None:
             self.results[download.place] = result
         else:
@@ -98,21 +103,25 @@ class Call(Generic[T]):
     def waits_for_stragglers(self, now: float) -> bool:
         """Whether the last photos have had their time, given how long most took."""
         missing = self._missing > (1 - _MOST) * self._expected
-        if self._stragglers_s is None or self.ended or missing:
+        if self.stragglers_s is None or self.ended or missing:
             return False
         if self._most_at is None:
             self._most_at = now
         most_s = self._most_at - self._asked_at
-        return now - self._most_at > max(self._stragglers_s, _LONGER * most_s)
+        return now - self._most_at > max(self.stragglers_s, _LONGER * most_s)
 
     def drain(self) -> Iterator[Download]:
         """What its caller, who has gone, did not take."""
-        while not self._arrived.empty():
-            download = self._arrived.get()
-            if download is not None:
-                yield download
+        # Without waiting: the caller may still be there and take the last one.
+        with suppress(Empty):
+            while True:
+                download = self._arrived.get_nowait()
+                if download is not None:
+                    yield download
 
     def _count_down(self) -> None:
+        if self.ended:  # by a failure
+            return
         self._missing -= 1
         if not self._missing:
             self._arrived.put(None)
@@ -127,6 +136,8 @@ class Call(Generic[T]):
         """
         download = self._arrived.get()
         if self.failure is not None:
+            if download is not None:
+                self._arrived.put(download)  # for `drain`
             raise self.failure
         return download
 

@@ -35,6 +35,7 @@ class Downloader:
         *,
         deadline_s: float,
         stragglers_s: float | None = None,
+        until: float | None = None,
         take: Callable[[Download], T] = _whole,
         quick: Callable[[Download], T | None] | None = None,
     ) -> list[T | FetchError]:
@@ -51,6 +52,7 @@ class Downloader:
             deadline_s: of each photo.
             stragglers_s: if given, what the last tenth of the photos get once the others are
                 there, or half as long as those took where that is longer; then they are too slow.
+            until: when no photo is started any more (monotonic); the rest are `Overdue`.
             take: makes something of a photo as it arrives, on the calling thread, so that bodies
                 need not pile up until the last one is there.
             quick: if given, is asked first, on the thread that fetches: it must take a
@@ -61,7 +63,12 @@ class Downloader:
         """
         now = time.monotonic()
         call: Call[T] = Call(
-            len(urls), deadline_s=deadline_s, stragglers_s=stragglers_s, quick=quick, now=now
+            len(urls),
+            deadline_s=deadline_s,
+            stragglers_s=stragglers_s,
+            until=until,
+            quick=quick,
+            now=now,
         )
         errands = self._errands(call, urls, now)
         if errands:

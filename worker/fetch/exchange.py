@@ -27,6 +27,7 @@ from worker.fetch.answer import Head
 MAX_DROPPED_BYTES: Final = 64 << 10
 #: Room for a whole small photo in one call of the body callback.
 BUFFER_BYTES: Final = 128 << 10
+DNS_CACHE_S: Final = 600
 #: Hosts that choose a format by this header must not choose one that is not decoded.
 ACCEPT: Final = "Accept: image/jpeg, image/png, image/webp, */*;q=0.1"
 
@@ -76,6 +77,8 @@ class Exchange:
             (pycurl.USERAGENT, settings.user_agent),
             (pycurl.HTTPHEADER, [ACCEPT]),
             (pycurl.BUFFERSIZE, BUFFER_BYTES),
+            # Each address is judged when it is dialled, so an old answer does no harm.
+            (pycurl.DNS_CACHE_TIMEOUT, DNS_CACHE_S),
             (pycurl.OPENSOCKETFUNCTION, self._on_socket),
             (pycurl.HEADERFUNCTION, self._on_header),
             (pycurl.WRITEFUNCTION, self._on_body),

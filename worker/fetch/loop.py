@@ -4,17 +4,19 @@ All callers share its connections and its limits, so a host sees one client with
 connections, whatever the number of batches in work.
 """
 
+import os
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import pycurl
 import structlog
 
-from shared.errors import BadResponse, FetchError, TooManyRedirects, TooSlow
+from shared.errors import BadResponse, FetchError, Overdue, TooManyRedirects, TooSlow
 from shared.settings import PhotoLimits
+from shared.watchdog import EXIT_STUCK
 from worker.fetch.address import check_url, join_redirect
 from worker.fetch.call import Call, Download, Errand
 from worker.fetch.exchange import Exchange
@@ -29,6 +31,8 @@ _HELD_PHOTOS: Final = 16
 #: How often it looks who waited too long.
 _LOOK_S: Final = 0.1
 _IDLE_S: Final = 1.0
+#: So long may callers' `quick` keep it from its transfers, before it leaves photos to them.
+_QUICK_S: Final = 0.05
 _FIRST_BODY_BYTES: Final = 256 << 10
 
 
@@ -49,10 +53,10 @@ class FetchLoop:
         self._connections: Counter[str] = Counter()
         self._pace = Pace()
         self._mean_bytes = float(_FIRST_BODY_BYTES)
-        self._looked_at = 0.0
+        self._looked_at = self._quick_until = 0.0
         self._lock = threading.Lock()
         self._held = self._held_bytes = 0
-        self._closing = False
+        self._closing = self._busy = False
         self._thread: threading.Thread | None = None
         self.room = Room()  #: for callers that can wait before they ask
 
@@ -96,19 +100,27 @@ class FetchLoop:
     # On the thread
 
     def _run(self) -> None:
-        while not self._closing:
-            try:
-                self._turn()
-            except Exception as error:  # whoever waits must hear of it, or waits for ever
-                log.exception("fetch.unexpected")
-                self._fail_all(error)
-        self._fail_all(RuntimeError("the downloader was closed"))
+        try:
+            while not self._closing:
+                try:
+                    self._turn()
+                except Exception as error:  # whoever waits must hear of it, or waits for ever
+                    log.exception("fetch.unexpected")
+                    self._fail_all(error)
+            self._fail_all(RuntimeError("the downloader was closed"))
+        except BaseException:
+            log.exception("fetch.lost")
+            # Nobody else can fetch here. What the process held goes back by its leases.
+            os._exit(EXIT_STUCK)
 
     def _turn(self) -> None:
         self._read_inbox()
         self._start()
+        self._busy = bool(self._startable)  # photos wait, and not for their hosts
         idle = not self._calls and not self.room.full
-        for curl, code, words in self._reactor.wait(_IDLE_S if idle else _LOOK_S):
+        ended = self._reactor.wait(_IDLE_S if idle else _LOOK_S)
+        self._quick_until = time.monotonic() + _QUICK_S
+        for curl, code, words in ended:
             self._end(curl, code, words)
         now = time.monotonic()
         if now - self._looked_at >= _LOOK_S:
@@ -193,7 +205,9 @@ class FetchLoop:
         self._pace.count(errand.host)
         self._mean_bytes += (len(body) - self._mean_bytes) / 16
         elapsed_s = time.monotonic() - errand.started_at
-        if errand.call.arrive(Download(body, errand.url, elapsed_s, errand.place)):
+        quickly = time.monotonic() < self._quick_until and not errand.call.cancelled
+        download = Download(body, errand.url, elapsed_s, errand.place)
+        if errand.call.arrive(download, quickly=quickly):
             self._hold(1, len(body))
 
     def _hold(self, photos: int, size: int) -> None:
@@ -221,22 +235,36 @@ class FetchLoop:
         self._note_startable(errand.host)
 
     def _give_up(self, now: float) -> None:
-        """Ends photos whose host has had no connection for them for twice their deadline.
+        """Ends photos that are too late to start, and those that wait too long for their host.
 
-        Only where it is the host that they wait for, and not our own limits.
+        The latter only where it is the host that they wait for, and not our own limits.
         """
-        for host in [*self._waiting]:
-            queue = self._waiting[host]
-            while (
-                queue
-                and host not in self._startable
-                and now - queue[0].asked_at > 2 * queue[0].call.deadline_s
-            ):
-                errand = queue.popleft()
-                if not errand.call.cancelled:
-                    errand.call.end(errand.place, TooSlow("waited for a connection to its host"))
-            if not queue:
+
+        def given_up(errand: Errand) -> FetchError | None:
+            if errand.call.until is not None and now > errand.call.until:
+                return Overdue()
+            too_long = now - errand.asked_at > 2 * errand.call.deadline_s
+            if too_long and errand.host not in self._startable:
+                return TooSlow("waited for a connection to its host")
+            return None
+
+        self._end_waiting(given_up)
+
+    def _end_waiting(self, given_up: Callable[[Errand], FetchError | None]) -> None:
+        """Ends the photos that wait and for which `given_up` has an error."""
+        for host, queue in [*self._waiting.items()]:
+            left: deque[Errand] = deque()
+            for errand in queue:
+                error = given_up(errand)
+                if error is None:
+                    left.append(errand)
+                elif not errand.call.cancelled:
+                    errand.call.end(errand.place, error)
+            if left:
+                self._waiting[host] = left
+            else:
                 del self._waiting[host]
+                self._startable.pop(host, None)
 
     def _leave_stragglers(self, now: float) -> None:
         """Ends the last photos of calls that have waited long enough for them."""
@@ -244,28 +272,26 @@ class FetchLoop:
         if not late:
             return
         error = "much slower than the others of its batch"
+        wait_for_us = {*self._startable}
         for curl, (errand, exchange) in [*self._under_way.items()]:
-            if errand.call in late:
+            # One that was started late, for want of a connection, has its time too.
+            if errand.call in late and now - errand.started_at > (errand.call.stragglers_s or 0):
                 del self._under_way[curl]
                 self._reactor.abandon(curl)
                 self._fall(errand, exchange, TooSlow(error))
-        for host, queue in [*self._waiting.items()]:
-            left = deque(errand for errand in queue if errand.call not in late)
-            for errand in queue:
-                if errand.call in late:
-                    errand.call.end(errand.place, TooSlow(error))
-            if left:
-                self._waiting[host] = left
-            else:
-                del self._waiting[host]
-                self._startable.pop(host, None)
+
+        def given_up(errand: Errand) -> FetchError | None:
+            waits_for_host = errand.host not in wait_for_us
+            return TooSlow(error) if errand.call in late and waits_for_host else None
+
+        self._end_waiting(given_up)
 
     def _make_room(self, now: float) -> None:
         """Lets in what will have been started within a deadline."""
         self._pace.look(now)
         waiting = {host: len(queue) for host, queue in self._waiting.items()}
         most = self._pace.per_s * self._settings.fetch_deadline_s
-        self.room.look(self._pace.moving(waiting), most)
+        self.room.look(self._pace.moving(waiting), most, busy=self._busy)
 
     def _abandon(self, call: Call[object]) -> None:
         for curl, (errand, exchange) in [*self._under_way.items()]:
@@ -275,6 +301,7 @@ class FetchLoop:
                 exchange.close()
                 self._connections[errand.host] -= 1
                 self._note_startable(errand.host)
+        self._calls.discard(call)
         self._drop_arrived(call)
 
     def _drop_arrived(self, call: Call[object]) -> None:

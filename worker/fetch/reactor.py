@@ -41,6 +41,8 @@ class Reactor:
         self._multi.setopt(pycurl.M_TIMERFUNCTION, self._set_timer)
         # Those in use count, too: with fewer, each transfer's end would close another's.
         self._multi.setopt(pycurl.M_MAXCONNECTS, connections)
+        # Idle ones to old hosts go when new hosts need theirs.
+        self._multi.setopt(pycurl.M_MAX_TOTAL_CONNECTIONS, connections)
         # Redirects may lead many transfers to one host; libcurl then makes them queue.
         self._multi.setopt(pycurl.M_MAX_HOST_CONNECTIONS, connections_per_host)
 

@@ -17,15 +17,17 @@ class Room:
         self._held = 0
         self._waiting = 0
         self._most = float(_ALWAYS_PHOTOS)
+        self._busy = False
 
     @contextmanager
     def hold(self, photos: int, timeout_s: float) -> Generator[bool]:
         """Waits for room, at most so long, and keeps it for so many photos in the block.
 
-        Yields whether there is any.
+        Yields whether they may come: not where this process is too busy for those it has. Where
+        it is hosts that are slow, others should not wait for them longer than that.
         """
         with self._changed:
-            if not self._changed.wait_for(lambda: not self.full, timeout_s):
+            if not self._changed.wait_for(lambda: not self.full, timeout_s) and self._busy:
                 photos = 0
             self._held += photos
         try:
@@ -40,10 +42,10 @@ class Room:
         with self._changed:
             self._waiting += photos
 
-    def look(self, waiting: int, most: float) -> None:
-        """So many photos wait at this moment, and about so many may."""
+    def look(self, waiting: int, most: float, *, busy: bool) -> None:
+        """So many photos wait at this moment, about so many may, and whether for our own limits."""
         with self._changed:
-            self._waiting, self._most = waiting, max(most, _ALWAYS_PHOTOS)
+            self._waiting, self._most, self._busy = waiting, max(most, _ALWAYS_PHOTOS), busy
             self._changed.notify_all()
 
     @property

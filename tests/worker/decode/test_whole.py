@@ -2,12 +2,14 @@
 
 import io
 import struct
+import time
 import zlib
 
 import pytest
 from PIL import Image
 
 from shared.errors import Undecodable
+from worker.decode.excerpt import needed
 from worker.decode.scans import scans
 from worker.decode.sniff import sniff
 from worker.decode.whole import check_whole
@@ -84,3 +86,57 @@ def test_a_wrong_checksum_in_any_chunk_of_a_png_is_damage() -> None:
         damaged = body[:at] + bytes([body[at] ^ 1]) + body[at + 1 :]
         with pytest.raises(Undecodable, match="checksum"):
             check_whole(damaged, sniff(body))
+
+
+def _png(side: int, raw: bytes, *, pieces: int = 1) -> bytes:
+    """A PNG that claims `side` x `side` RGB pixels, and holds `raw`, deflated."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    packed = zlib.compress(raw, 9)
+    size = -(-len(packed) // pieces)
+    body = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0))
+    for at in range(0, len(packed), size):
+        body += chunk(b"IDAT", packed[at : at + size])
+    return body + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("pieces", [1, 7])
+def test_a_png_that_inflates_to_more_than_its_pixels_is_refused_soon(pieces: int) -> None:
+    honest = _png(100, (b"\0" + bytes(300)) * 100, pieces=pieces)
+    check_whole(honest, sniff(honest))
+    bomb = _png(100, bytes(200 << 20), pieces=pieces)
+    started = time.process_time()
+    with pytest.raises(Undecodable, match="more than its pixels"):
+        check_whole(bomb, sniff(bomb))
+    assert time.process_time() - started < 0.05, "it does not inflate all of it"
+
+
+def test_a_png_whose_data_cannot_be_inflated_is_damage() -> None:
+    broken = _png(100, bytes(3000)).replace(zlib.compress(bytes(3000), 9)[:2], b"\x78\x00", 1)
+    at = broken.index(b"IDAT")
+    length = int.from_bytes(broken[at - 4 : at])
+    checked = broken[at : at + 4 + length]
+    broken = (
+        broken[: at + 4 + length]
+        + struct.pack(">I", zlib.crc32(checked))
+        + broken[at + 8 + length :]
+    )
+    with pytest.raises(Undecodable, match="inflated"):
+        check_whole(broken, sniff(broken))
+
+
+def test_scans_hidden_in_a_reserved_segment_are_refused_with_it() -> None:
+    # With restarts, libjpeg looks for scans inside a segment that it does not know.
+    body = FILES["progressive"]
+    hidden = b"\xff\x02" + struct.pack(">H", 2 + 100) + bytes(100)
+    for at in (2, body.index(b"\xff\xda")):
+        with pytest.raises(Undecodable, match="reserved"):
+            sniff(body[:at] + hidden + body[at:])
+    first = next(iter(scans(body)))
+    after = body[: first.end] + hidden + body[first.end :]
+    with pytest.raises(Undecodable, match="reserved"):
+        needed(after, sniff(after), 8)
