@@ -207,9 +207,9 @@ def sweep(connection: Connection, *, max_crashes: int, limit: int = 1000) -> tup
     """Makes photos due again whose lease ran out.
 
     A queued one was never claimed: its message is lost or late, and it keeps its place. A
-    working one lost its worker: it goes to the slow lane and travels alone, so that a photo
-    that kills workers takes no other with it. One that did so `max_crashes` times is left to
-    `give_up`.
+    working one lost its worker, with all that this held: it goes to the slow lane. Before its
+    last chance it travels alone, so that a photo that kills workers takes no other with it. One
+    that lost `max_crashes` workers is left to `give_up`.
 
     Returns:
         How many were (unclaimed, crashed).
@@ -227,7 +227,8 @@ def sweep(connection: Connection, *, max_crashes: int, limit: int = 1000) -> tup
                 due_at = CASE WHEN expired.status = 'working' THEN now() ELSE due_at END,
                 lane = CASE WHEN expired.status = 'working' THEN 'slow' ELSE lane END,
                 crashes = crashes + (expired.status = 'working')::int,
-                alone = alone OR expired.status = 'working'
+                alone = alone
+                    OR expired.status = 'working' AND crashes + 2 >= :max_crashes
             FROM expired WHERE photo.id = expired.id
             RETURNING expired.status
         """),

@@ -71,14 +71,15 @@ def test_a_full_queue_leaves_photos_due(engine: Engine, settings: Settings, valk
     ]
 
 
-def test_a_photo_that_lost_its_worker_travels_alone(
+def test_photos_that_lost_two_workers_travel_alone(
     engine: Engine, settings: Settings, valkey: Redis
 ) -> None:
     record(engine, settings, event("L1"), event("L2"))
-    claim_all(engine, lease_s=0)
-    record(engine, settings, event("L3"), event("L4"))
     relay = _relay(engine, settings)
-    relay.sweep()
+    for _ in range(2):
+        claim_all(engine, lease_s=0)
+        relay.sweep()
+    record(engine, settings, event("L3"), event("L4"))
     relay.ring()
     assert [len(ids) for ids in _messages(valkey, "slow")] == [1, 1]
     assert [len(ids) for ids in _messages(valkey)] == [2]

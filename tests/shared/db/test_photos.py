@@ -97,15 +97,15 @@ def test_a_live_lease_is_left_alone(engine: Engine, settings: Settings) -> None:
     assert _sweep(engine) == (0, 0)
 
 
-def test_a_photo_that_lost_its_worker_travels_alone_and_fails_the_third_time(
+def test_a_photo_that_lost_two_workers_travels_alone_and_fails_the_third_time(
     engine: Engine, settings: Settings
 ) -> None:
     record(engine, settings, event())
-    for crash in (1, 2):
+    for crash, alone in ((1, False), (2, True)):
         claim_all(engine, lease_s=0)
         assert _sweep(engine) == (0, 1)
         assert rows(engine, "SELECT crashes, alone, lane, status FROM photo") == [
-            (crash, True, "slow", "pending")
+            (crash, alone, "slow", "pending")
         ]
     claim_all(engine, lease_s=0)
     assert _sweep(engine) == (0, 0)
@@ -117,12 +117,23 @@ def test_a_photo_that_lost_its_worker_travels_alone_and_fails_the_third_time(
     ]
 
 
+def test_before_its_last_chance_it_is_alone_however_few_there_are(
+    engine: Engine, settings: Settings
+) -> None:
+    record(engine, settings, event())
+    claim_all(engine, lease_s=0)
+    with engine.begin() as connection:
+        assert photos.sweep(connection, max_crashes=2) == (0, 1)
+    assert rows(engine, "SELECT crashes, alone FROM photo") == [(1, True)]
+
+
 def test_a_suspect_is_never_claimed_together_with_others(
     engine: Engine, settings: Settings
 ) -> None:
     record(engine, settings, event("L1"))
-    claim_all(engine, lease_s=0)
-    _sweep(engine)
+    for _ in range(2):
+        claim_all(engine, lease_s=0)
+        _sweep(engine)
     record(engine, settings, event("L2"))
     with engine.begin() as connection:
         [suspect] = photos.mark_queued(connection, Lane.SLOW, alone=True, limit=9, lease_s=60)
@@ -137,8 +148,9 @@ def test_a_suspect_stays_one_until_it_is_settled_for_good(
     engine: Engine, settings: Settings
 ) -> None:
     record(engine, settings, event())
-    claim_all(engine, lease_s=0)
-    _sweep(engine)
+    for _ in range(2):
+        claim_all(engine, lease_s=0)
+        _sweep(engine)
     [claim] = claim_all(engine)
     later = replace(tagged(claim, 0, []), status=Status.PENDING, scores=None, model_id=None)
     settle(engine, replace(later, error_code="too_slow"))
