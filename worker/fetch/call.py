@@ -21,8 +21,8 @@ class Download:
     place: int  #: of its URL among those of the call
 
 
-#: Of a call's photos: when so many have come to their end, the others are stragglers.
-_MOST: Final = 0.9
+#: The last one of so many photos of a call is a straggler.
+_ONE_OF: Final = 10
 #: A straggler may take so much longer than most photos did.
 _LONGER: Final = 0.5
 
@@ -102,8 +102,8 @@ class Call(Generic[T]):
 
     def waits_for_stragglers(self, now: float) -> bool:
         """Whether the last photos have had their time, given how long most took."""
-        missing = self._missing > (1 - _MOST) * self._expected
-        if self.stragglers_s is None or self.ended or missing:
+        too_many = self._missing * _ONE_OF > self._expected
+        if self.stragglers_s is None or self.ended or too_many:
             return False
         if self._most_at is None:
             self._most_at = now

@@ -64,17 +64,15 @@ class Reactor:
         with contextlib.suppress(OSError):
             self._waker.send(b"\0")
 
-    def wait(self, timeout_s: float | None) -> list[tuple[pycurl.Curl, int, str]]:
+    def wait(self, timeout_s: float) -> list[tuple[pycurl.Curl, int, str]]:
         """The transfers that have ended: handle, libcurl's code (0 is success) and its words.
 
-        Returns after `timeout_s` or earlier, with or without any; with None, not without reason.
+        Returns after `timeout_s` or earlier, with or without any.
         """
         if self._timer_at is not None:
-            timer_s = max(self._timer_at - time.monotonic(), 0.0)
-            timeout_s = timer_s if timeout_s is None else min(timeout_s, timer_s)
+            timeout_s = min(timeout_s, max(self._timer_at - time.monotonic(), 0.0))
         # Rounded up, or it would return a moment before its timer.
-        timeout_ms = None if timeout_s is None else math.ceil(timeout_s * 1000)
-        for fd, event in self._poll.poll(timeout_ms):
+        for fd, event in self._poll.poll(math.ceil(timeout_s * 1000)):
             if fd == self._wakened.fileno():
                 self._wakened.recv(4096)
                 continue
