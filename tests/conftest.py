@@ -55,16 +55,16 @@ def _template(servers: Services) -> str:
 
 
 @pytest.fixture
-def empty_database(servers: Services) -> Generator[Settings]:
+def emptydatabase(servers: Services) -> Generator[Settings]:
     """Settings of a database without any table."""
-    yield from _database(servers, "template1")
+    yield from database(servers, "template1")
 
 
 @pytest.fixture
 def settings(servers: Services, _template: str) -> Generator[Settings]:
     """Settings of a migrated database of this test's own, and an empty Valkey."""
     Redis.from_url(servers.valkey.url).flushall()
-    yield from _database(servers, _template)
+    yield from database(servers, _template)
 
 
 @pytest.fixture
@@ -100,16 +100,21 @@ def origin(photo_folder: Path) -> Generator[Origin]:
 def fleet(settings: Settings, origin: Origin, tmp_path: Path) -> Generator[Fleet]:
     """Commands against this test's database, allowed to fetch from the origin."""
     urls = Urls(settings.database_url.get_secret_value(), settings.redis_url.get_secret_value())
-    environment = {
+    with Fleet(urls, tmp_path, fleet_environment(origin)) as fleet:
+        yield fleet
+
+
+def fleet_environment(origin: Origin) -> dict[str, str]:
+    """Settings of processes that may fetch from the origin."""
+    return {
         "TAGGER_ALLOW_PRIVATE_HOSTS": "true",
         "TAGGER_ALLOWED_PORTS": origin.url.rpartition(":")[2],
         "TAGGER_LOG_FORMAT": "json",
     }
-    with Fleet(urls, tmp_path, environment) as fleet:
-        yield fleet
 
 
-def _database(servers: Services, template: str) -> Generator[Settings]:
+def database(servers: Services, template: str) -> Generator[Settings]:
+    """Settings of a database of its own, a copy of the template, for as long as it is needed."""
     name = f"test_{next(_numbers)}"
     _execute(servers.postgres.url, f"CREATE DATABASE {name} TEMPLATE {template}")
     yield settings_for(servers, name)

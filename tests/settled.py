@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ from dev.fleet import Fleet
 from dev.listings import PhotoFile, write_events
 from dev.origin import Origin
 from tests.marketplace import rows
+
+#: (tag, score) of a photo, the strongest first.
+Tags = list[tuple[str, float]]
 
 
 def publish(
@@ -34,8 +38,35 @@ def wait_until_settled(engine: Engine, photos: int, timeout_s: float = 60) -> No
         time.sleep(0.05)
 
 
-def assert_settled(engine: Engine, photos: int) -> None:
-    """Every photo has one final row, no lease lives, and tags and feed tell the same story."""
+def tags_by_path(engine: Engine) -> dict[str, list[Tags]]:
+    """Each set of tags that some tagged copy of a photo got, by the path of its URL."""
+    found = rows(
+        engine,
+        """SELECT DISTINCT substring(url FROM '^https?://[^/]+(/.*)$'), coalesce(
+            (SELECT json_agg(json_build_array(tag.name, score) ORDER BY rank) FROM photo_tag
+                JOIN tag ON tag.id = tag_id WHERE photo_id = photo.id), '[]')::text
+        FROM photo WHERE status = 'tagged'""",
+    )
+    tags: dict[str, list[Tags]] = {}
+    for path, seen in found:
+        tags.setdefault(path, []).append([(name, score) for name, score in json.loads(seen)])
+    return tags
+
+
+def assert_settled(
+    engine: Engine, photos: int, calm_tags: Mapping[str, Tags] | None = None
+) -> None:
+    """Every photo has one final row, no lease lives, and tags and feed tell the same story.
+
+    Args:
+        engine: the database.
+        photos: how many there must be.
+        calm_tags: the tags of a run without faults, by the path of a photo's URL: tagged photos
+            among them must have these.
+    """
+    if calm_tags is not None:
+        for path, seen in tags_by_path(engine).items():
+            assert path not in calm_tags or seen == [calm_tags[path]], path
     assert rows(engine, "SELECT count(*) FROM photo") == [(photos,)]
     assert (
         rows(engine, "SELECT DISTINCT status FROM photo EXCEPT VALUES ('tagged'), ('failed')") == []

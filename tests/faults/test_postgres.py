@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import pytest
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
@@ -15,14 +16,16 @@ from dev.listings import PhotoFile, write_events
 from dev.origin import Origin
 from dev.services import Services
 from shared.settings import Settings
+from tests.faults.aftermath import Aftermath
 from tests.marketplace import claim_all, event, record, register, rows, settle, tagged
-from tests.settled import assert_settled, wait_until_settled
 
 
+@pytest.mark.row("F13")
 def test_a_restart_in_the_middle_loses_no_event_and_no_photo(
     engine: Engine,
     servers: Services,
     fleet: Fleet,
+    aftermath: Aftermath,
     photos: list[PhotoFile],
     origin: Origin,
     tmp_path: Path,
@@ -41,8 +44,8 @@ def test_a_restart_in_the_middle_loses_no_event_and_no_photo(
     servers.postgres.stop(immediate=True)
     time.sleep(1)
     servers.postgres.start()
-    wait_until_settled(engine, len(many))
-    assert_settled(engine, len(many))
+    aftermath.fault_is_over()
+    aftermath.check(len(many))
     assert fleet.stop("produce") == {"produce": 0}
     assert rows(engine, "SELECT count(*) FROM photo WHERE status = 'failed'") == [(0,)]
 

@@ -1,0 +1,87 @@
+"""What tests of faults share: a run without any, and a look at what each fault left."""
+
+import os
+import time
+import uuid
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import Engine
+
+from dev.fleet import Fleet
+from dev.listings import PhotoFile
+from dev.origin import Origin
+from dev.services import Services, Urls
+from shared.db.session import make_engine
+from tests import conftest as project
+from tests.faults.aftermath import MARK, Aftermath, processes
+from tests.faults.scorecard import ROWS
+from tests.settled import Tags, publish, tags_by_path, wait_until_settled
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each report says which rows of the scorecard it is about."""
+    for item in items:
+        for mark in item.iter_markers("row"):
+            for row in mark.args:
+                assert row in ROWS, f"{item.nodeid}: no row is called {row}"
+                item.user_properties.append(("row", row))
+
+
+@pytest.fixture(scope="session")
+def calm_tags(
+    servers: Services,
+    _template: str,
+    photos: list[PhotoFile],
+    origin: Origin,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, Tags]:
+    """The tags of each photo in a run without faults, by the path of its URL."""
+    with contextmanager(project.database)(servers, _template) as settings:
+        engine = make_engine(settings, role="test")
+        urls = Urls(settings.database_url.get_secret_value(), settings.redis_url.get_secret_value())
+        folder = tmp_path_factory.mktemp("calm")
+        with Fleet(urls, folder, project.fleet_environment(origin)) as fleet:
+            fleet.start("relay", "relay")
+            fleet.start("worker", "worker", "--processes", "1")
+            total = publish(fleet, photos, origin, folder, copies=1)
+            wait_until_settled(engine, total)
+        tags = tags_by_path(engine)
+        engine.dispose()
+    assert len(tags) == len(photos)
+    return {path: seen for path, [seen] in tags.items()}
+
+
+@pytest.fixture
+def fleet(fleet: Fleet) -> Generator[Fleet]:
+    """As everywhere; afterwards no process of it may be left."""
+    mark = uuid.uuid4().hex
+    fleet.environment[MARK] = mark
+    yield fleet
+    fleet.stop()
+    deadline = time.monotonic() + 20
+    while left := processes(mark):
+        assert time.monotonic() < deadline, [process.cmdline() for process in left]
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def aftermath(
+    engine: Engine,
+    fleet: Fleet,
+    calm_tags: dict[str, Tags],
+    record_property: Callable[[str, object], None],
+) -> Aftermath:
+    """The check after a fault."""
+    return Aftermath(engine, fleet, calm_tags, record_property)
+
+
+def pytest_report_header() -> str:
+    """The seed of every random choice, so that a run can be repeated."""
+    return f"seed: {seed()}"
+
+
+def seed() -> int:
+    """What random choices of these tests start from; FAULTS_SEED sets it."""
+    return int(os.environ.get("FAULTS_SEED", "20261123"))
