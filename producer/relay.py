@@ -65,7 +65,7 @@ class Relay:
             for lane in Lane
         }
         self._well: bool | None = None
-        self._watchdog = Watchdog(4 * settings.statement_timeout_s)
+        self._watchdog = Watchdog(4 * (settings.silence_s + settings.connect_timeout_s))
 
     def run(self, stop: threading.Event) -> None:
         """Works until `stop` is set; outlives both servers' absence."""

@@ -12,13 +12,16 @@ from shared.db.session import make_engine
 from shared.settings import load_settings
 
 _PAGE = 1000
+_MIGRATION_SILENCE_S = 120.0
 
 
 def migrate() -> None:
     """Bring the database to this version's schema."""
     from migrations import run  # noqa: PLC0415  # Alembic is slow to import
 
-    revision = run.upgrade(make_engine(load_settings(), role="migrate"))
+    # Its statements have time-outs of their own, longer than other processes'.
+    engine = make_engine(load_settings(), role="migrate", silence_s=_MIGRATION_SILENCE_S)
+    revision = run.upgrade(engine)
     typer.echo(f"schema {revision}")
 
 

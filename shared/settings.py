@@ -83,6 +83,14 @@ class Settings(PhotoLimits):
     #: How long Valkey may stay silent before a connection to it counts as dead.
     redis_socket_timeout_s: PositiveFloat = 10
 
+    @property
+    def silence_s(self) -> float:
+        """How long Postgres may leave a statement without any answer.
+
+        A little longer than its own time-outs, which come first and say more.
+        """
+        return self.statement_timeout_s + 5
+
     # Intake
     intake_batch_events: PositiveInt = 500
     max_event_bytes: PositiveInt = 1 << 20

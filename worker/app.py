@@ -6,6 +6,7 @@ from sqlalchemy import Engine
 
 from shared import logs
 from shared.db import models
+from shared.db.retry import retrying
 from shared.db.session import make_engine
 from shared.errors import ArtifactError
 from shared.queue import make_app
@@ -18,6 +19,9 @@ from worker.served import Lineup, ServedModel, serve
 from worker.tasks import add_tagging
 
 log = structlog.get_logger()
+
+#: How long a process that starts waits for Postgres before it leaves that to its supervisor.
+_PATIENCE_S = 300.0
 
 
 def tagging_app(settings: Settings, *, threads: int) -> Celery:
@@ -32,7 +36,7 @@ def tagging_app(settings: Settings, *, threads: int) -> Celery:
     engine = make_engine(settings, role="worker", connections=threads + 1)
     store = ModelStore(settings)
     pinned = settings.model_dir is not None
-    model = _first(engine, store, settings)
+    model = retrying(lambda: _first(engine, store, settings), for_s=_PATIENCE_S)
     lineup = Lineup(engine, store, model, pinned=pinned)
     log.info("model.loaded", version=model.version, tags=len(model.tag_ids), pinned=pinned)
     lineup.look()

@@ -17,6 +17,7 @@ from shared.db import listings, photos
 from shared.db.decisions import Decisions
 from shared.db.photos import Claim, Settled
 from shared.db.retry import retrying, transient
+from shared.db.session import in_words
 from shared.domain.photo import Lane, Status
 from shared.domain.retry import RetryPolicy
 from shared.errors import ModelError, Overdue, PhotoError, TooSlow, Unexpected
@@ -53,14 +54,26 @@ class Pipeline:
 
     def tag(self, ids: Sequence[int]) -> None:
         """Tags the photos of a message, those of them that are still to be done."""
-        suspect = len(ids) == 1 and self._is_suspect(ids)
-        room = self._quarantine.alone() if suspect else self._quarantine.together()
-        with room, self._watchdog.watching():
-            self._tag(ids, suspect=suspect)
+        try:
+            suspect = len(ids) == 1 and self._is_suspect(ids)
+            room = self._quarantine.alone() if suspect else self._quarantine.together()
+            with room, self._watchdog.watching():
+                self._tag(ids, suspect=suspect)
+        except DBAPIError as error:
+            if not transient(error):
+                raise
+            # What was claimed comes back by its lease, the rest is rung for again.
+            log.warning("batch.database_away", photos=len(ids), reason=in_words(error))
 
     def _is_suspect(self, ids: Sequence[int]) -> bool:
         with self._engine.connect() as connection:
             return photos.is_suspect(connection, ids)
+
+    def _claim(self, ids: Sequence[int], *, suspect: bool) -> list[Claim]:
+        with self._engine.begin() as connection:
+            return photos.claim(
+                connection, ids, alone=suspect, lease_s=self._settings.working_lease_s
+            )
 
     def _tag(self, ids: Sequence[int], *, suspect: bool) -> None:
         patience_s = self._settings.queued_lease_s / 2
@@ -70,10 +83,7 @@ class Pipeline:
                 log.warning("batch.no_room", photos=len(ids))
                 return
             started = time.monotonic()
-            with self._engine.begin() as connection:
-                claims = photos.claim(
-                    connection, ids, alone=suspect, lease_s=self._settings.working_lease_s
-                )
+            claims = retrying(lambda: self._claim(ids, suspect=suspect), for_s=patience_s)
         if not claims:
             return
         # One look: a model that is promoted meanwhile gets the batches after this one.

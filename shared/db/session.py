@@ -3,6 +3,7 @@
 from sqlalchemy import URL, Engine, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
+from shared.db.deadline import Deadline
 from shared.errors import SetupError
 from shared.settings import Settings
 
@@ -35,13 +36,17 @@ def sqlalchemy_url(raw: str) -> URL:
     return url.set(drivername="postgresql+psycopg2")
 
 
-def make_engine(settings: Settings, *, role: str, connections: int = 5) -> Engine:
+def make_engine(
+    settings: Settings, *, role: str, connections: int = 5, silence_s: float | None = None
+) -> Engine:
     """An engine for one process.
 
     Args:
         settings: where the server is, and how long it may take.
         role: shown as `application_name` in pg_stat_activity.
         connections: the most this process holds at once.
+        silence_s: how long a statement may go without any answer from the server, before the
+            connection counts as lost; `settings.silence_s` by default.
     """
     options = " ".join(
         f"-c {name}={round(seconds * 1000)}"
@@ -60,10 +65,11 @@ def make_engine(settings: Settings, *, role: str, connections: int = 5) -> Engin
         # Errors end up in logs; what sellers wrote does not.
         hide_parameters=True,
         connect_args={
+            "connection_factory": Deadline(silence_s or settings.silence_s).connect,
             "connect_timeout": settings.connect_timeout_s,
             "application_name": f"tagger {role}",
             "options": options,
-            # A server that vanished without a word is noticed within the statement's time.
+            # A machine that vanished without a word is noticed within the statement's time.
             "keepalives_idle": 10,
             "keepalives_interval": 5,
             "keepalives_count": 3,

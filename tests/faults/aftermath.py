@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from math import inf
 
 import psutil
 from sqlalchemy import Engine
@@ -20,7 +21,7 @@ class Aftermath:
     """Times a recovery, and holds the world against one without faults.
 
     Attributes:
-        recovery_s: from the fault's end to the first photo settled after it, once known.
+        recovery_s: from the fault's end to the first photo settled after it; inf before that.
         settled_s: from the fault's end until all were.
     """
 
@@ -37,8 +38,7 @@ class Aftermath:
         self._note = note
         self._over_at: float | None = None
         self._settled_then = 0
-        self.recovery_s: float | None = None
-        self.settled_s: float | None = None
+        self.recovery_s = self.settled_s = inf
 
     def fault_is_over(self) -> None:
         """The fault ends at this moment; recovery counts from here."""
@@ -49,12 +49,12 @@ class Aftermath:
         """Waits until so many photos are settled; then all must be as if nothing had been."""
         deadline = time.monotonic() + timeout_s
         while (settled := self._settled()) < photos:
-            if self.recovery_s is None and settled > self._settled_then:
+            if self.recovery_s == inf and settled > self._settled_then:
                 self.recovery_s = self._since()
             assert time.monotonic() < deadline, f"{settled} of {photos} are settled"
             time.sleep(_POLL_S)
         self.settled_s = self._since()
-        self.recovery_s = self.recovery_s if self.recovery_s is not None else self.settled_s
+        self.recovery_s = min(self.recovery_s, self.settled_s)
         if self._over_at is not None:
             self._note("recovery_s", round(self.recovery_s, 2))
             self._note("settled_s", round(self.settled_s, 2))

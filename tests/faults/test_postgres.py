@@ -3,10 +3,13 @@
 import itertools
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
+import psycopg2
+import psycopg2.extensions
 import pytest
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
@@ -18,6 +21,16 @@ from dev.services import Services
 from shared.settings import Settings
 from tests.faults.aftermath import Aftermath
 from tests.marketplace import claim_all, event, record, register, rows, settle, tagged
+from tests.settled import assert_quiet
+
+_POSTGRES_AWAY = (
+    "batch.database_away",
+    "batch.fenced_off",
+    "database.again",
+    "model.database_away",
+    "relay.servers_away",
+    "relay.swept",
+)
 
 
 @pytest.mark.row("F13")
@@ -30,24 +43,108 @@ def test_a_restart_in_the_middle_loses_no_event_and_no_photo(
     origin: Origin,
     tmp_path: Path,
 ) -> None:
-    many = photos * 40
-    write_events(many, origin.url, tmp_path / "events.jsonl")
     fleet.environment["TAGGER_WORKING_LEASE_S"] = "10"
-    fleet.start("relay", "relay")
-    fleet.start("worker", "worker", "--processes", "1")
-    fleet.start("produce", "produce", "events.jsonl")
-    deadline = time.monotonic() + 30
-    while rows(engine, "SELECT count(*) FROM photo WHERE status = 'tagged'")[0][0] == 0:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    total = _start_all(fleet, photos, origin, tmp_path)
+    _wait_for_tags(engine)
     engine.dispose()
     servers.postgres.stop(immediate=True)
     time.sleep(1)
     servers.postgres.start()
     aftermath.fault_is_over()
-    aftermath.check(len(many))
+    aftermath.check(total)
     assert fleet.stop("produce") == {"produce": 0}
     assert rows(engine, "SELECT count(*) FROM photo WHERE status = 'failed'") == [(0,)]
+
+
+def _start_all(fleet: Fleet, photos: list[PhotoFile], origin: Origin, folder: Path) -> int:
+    """Starts everything, with more events than are recorded at once; returns how many."""
+    many = photos * 40
+    write_events(many, origin.url, folder / "events.jsonl")
+    fleet.start("relay", "relay")
+    fleet.start("worker", "worker", "--processes", "1")
+    fleet.start("produce", "produce", "events.jsonl")
+    return len(many)
+
+
+def _wait_for_tags(engine: Engine) -> None:
+    deadline = time.monotonic() + 30
+    while rows(engine, "SELECT count(*) FROM photo WHERE status = 'tagged'")[0][0] == 0:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.row("F14")
+def test_while_postgres_is_frozen_nothing_waits_for_ever(
+    engine: Engine,
+    servers: Services,
+    fleet: Fleet,
+    aftermath: Aftermath,
+    photos: list[PhotoFile],
+    origin: Origin,
+    tmp_path: Path,
+) -> None:
+    # A statement without an answer is given up after these and five seconds of grace.
+    fleet.environment |= {"TAGGER_STATEMENT_TIMEOUT_S": "3", "TAGGER_WORKING_LEASE_S": "90"}
+    total = _start_all(fleet, photos, origin, tmp_path)
+    _wait_for_tags(engine)
+    servers.postgres.suspend()
+    try:
+        deadline = time.monotonic() + 60
+        names = ("relay", "worker")
+        while not all("timeout expired" in fleet.log(name) for name in names):
+            assert time.monotonic() < deadline, "somebody still waits"
+            time.sleep(0.1)
+    finally:
+        servers.postgres.resume()
+    aftermath.fault_is_over()
+    aftermath.check(total)
+    assert aftermath.recovery_s < 30
+    assert fleet.stop("produce") == {"produce": 0}
+    assert rows(engine, "SELECT DISTINCT status, crashes FROM photo") == [("tagged", 0)]
+    assert_quiet(fleet, "relay", "worker", allowed=_POSTGRES_AWAY)
+
+
+@pytest.mark.row("F15")
+def test_while_postgres_has_no_connection_to_spare_all_wait_for_one(
+    engine: Engine,
+    fleet: Fleet,
+    aftermath: Aftermath,
+    settings: Settings,
+    photos: list[PhotoFile],
+    origin: Origin,
+    tmp_path: Path,
+) -> None:
+    with engine.connect():  # kept by the pool, so that the test itself can look
+        pass
+    with _all_connections(settings):
+        total = _start_all(fleet, photos, origin, tmp_path)
+        deadline = time.monotonic() + 60
+        names = ("relay", "worker", "produce")
+        while not all("too many clients" in fleet.log(name) for name in names):
+            assert time.monotonic() < deadline, "somebody does not say what is wrong"
+            time.sleep(0.1)
+        time.sleep(3)
+    aftermath.fault_is_over()
+    aftermath.check(total)
+    assert fleet.stop("produce") == {"produce": 0}
+    assert "worker.died" not in fleet.log("worker")
+    again = fleet.log("worker").count("too many clients")
+    assert again < 20, "it keeps asking without a pause"
+    assert_quiet(fleet, "relay", "worker", allowed=_POSTGRES_AWAY)
+
+
+@contextmanager
+def _all_connections(settings: Settings) -> Generator[None]:
+    """Takes every connection that Postgres has left."""
+    taken: list[psycopg2.extensions.connection] = []
+    try:
+        with suppress(psycopg2.OperationalError):
+            while len(taken) < 1000:
+                taken.append(psycopg2.connect(settings.database_url.get_secret_value()))
+        yield
+    finally:
+        for connection in taken:
+            connection.close()
 
 
 def _all_at_once(*jobs: Callable[[], None]) -> list[DBAPIError]:
