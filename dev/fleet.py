@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -21,13 +21,21 @@ class Fleet:
     Each process runs in `folder` and writes its log to `<folder>/<name>.log`.
     """
 
-    def __init__(self, urls: Urls, folder: Path, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        urls: Urls,
+        folder: Path,
+        settings: Mapping[str, str] | None = None,
+        *,
+        prefix: Sequence[str] = (),
+    ) -> None:
         """Starts nothing yet.
 
         Args:
             urls: where the servers are.
             folder: for the logs; made if it is not there.
             settings: further environment, such as TAGGER_ALLOWED_PORTS.
+            prefix: what each command starts with, such as one that enters a namespace.
         """
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder.resolve()
@@ -38,6 +46,7 @@ class Fleet:
             "REDIS_URL": urls.redis_url,
             **(settings or {}),
         }
+        self._prefix = [*prefix]
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Self:
@@ -107,9 +116,8 @@ class Fleet:
         """What a process has written so far."""
         return (self.folder / f"{name}.log").read_text(errors="replace")
 
-    @staticmethod
-    def _command(arguments: tuple[str, ...]) -> list[str]:
-        return [sys.executable, "-m", "tagger", *arguments]
+    def _command(self, arguments: tuple[str, ...]) -> list[str]:
+        return [*self._prefix, sys.executable, "-m", "tagger", *arguments]
 
 
 def _kill_family(pid: int) -> None:

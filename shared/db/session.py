@@ -7,6 +7,8 @@ from shared.db.deadline import Deadline
 from shared.errors import SetupError
 from shared.settings import Settings
 
+#: The names are libpq's; the server's begin with `tcp_`. Seconds, seconds and a number.
+_KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
 #: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _NO_SUCH_TABLE_OR_COLUMN = ("42P01", "42703")
 
@@ -48,14 +50,17 @@ def make_engine(
         silence_s: how long a statement may go without any answer from the server, before the
             connection counts as lost; `settings.silence_s` by default.
     """
-    options = " ".join(
-        f"-c {name}={round(seconds * 1000)}"
-        for name, seconds in {
-            "statement_timeout": settings.statement_timeout_s,
-            "lock_timeout": settings.lock_timeout_s,
-            "idle_in_transaction_session_timeout": settings.statement_timeout_s,
-        }.items()
-    )
+    timeouts_s = {
+        "statement_timeout": settings.statement_timeout_s,
+        "lock_timeout": settings.lock_timeout_s,
+        "idle_in_transaction_session_timeout": settings.statement_timeout_s,
+        # Of what was sent and never acknowledged, keep-alives know nothing.
+        "tcp_user_timeout": settings.statement_timeout_s,
+    }
+    server_side = {name: round(seconds * 1000) for name, seconds in timeouts_s.items()}
+    # The server, too, must notice: it would keep the locks of a machine that is gone.
+    server_side |= {f"tcp_{name}": value for name, value in _KEEPALIVES.items()}
+    options = " ".join(f"-c {name}={value}" for name, value in server_side.items())
     return create_engine(
         sqlalchemy_url(settings.database_url.get_secret_value()),
         pool_size=connections,
@@ -69,10 +74,8 @@ def make_engine(
             "connect_timeout": settings.connect_timeout_s,
             "application_name": f"tagger {role}",
             "options": options,
-            # A machine that vanished without a word is noticed within the statement's time.
-            "keepalives_idle": 10,
-            "keepalives_interval": 5,
-            "keepalives_count": 3,
+            # A machine that vanished without a word is noticed within half a minute.
+            **_KEEPALIVES,
             "tcp_user_timeout": round(settings.statement_timeout_s * 1000),
         },
     )

@@ -1,0 +1,134 @@
+"""A host whose cable is pulled delays what it held, and works again when it is back."""
+
+import time
+from collections.abc import Generator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg2
+import pytest
+from sqlalchemy import Engine
+
+from dev.fleet import Fleet
+from dev.listings import PhotoFile, write_events
+from dev.origin import Origin
+from dev.postgres import Postgres
+from dev.services import Services, Urls
+from tests.faults.aftermath import Aftermath
+from tests.faults.hosts import Host
+from tests.marketplace import rows
+from tests.settled import assert_quiet, wait_until_settled
+
+_CUT_OFF_S = 15
+_AWAY = (
+    "Redis BRPOP got no reply for 10 seconds; dropping stale connection",
+    "batch.database_away",
+    "batch.fenced_off",
+    "database.again",
+    "model.database_away",
+    "relay.swept",
+)
+
+
+@pytest.mark.row("F22")
+@pytest.mark.long
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(bool(Host.missing()), reason=f"needs {Host.missing()}")
+def test_a_host_that_is_cut_off_loses_nothing_and_comes_back(
+    engine: Engine,
+    servers: Services,
+    fleet: Fleet,
+    aftermath: Aftermath,
+    photos: list[PhotoFile],
+    origin: Origin,
+    tmp_path: Path,
+) -> None:
+    port = urlsplit(origin.url).port
+    assert port
+    assert servers.postgres.port
+    assert servers.valkey.port
+    with (
+        Host() as host,
+        _listening_to(host, servers.postgres),
+        host.door(servers.valkey.port) as valkey,
+        host.door(port) as photos_here,
+    ):
+        fleet.environment |= {
+            "TAGGER_ALLOWED_PORTS": str(photos_here.port),
+            "TAGGER_WORKING_LEASE_S": "10",
+            "TAGGER_QUEUED_LEASE_S": "5",
+            "TAGGER_STATEMENT_TIMEOUT_S": "3",
+            "TAGGER_BATCH_PHOTOS": "16",
+        }
+        far = {
+            name: _at(fleet.environment[name], f"{host.here}:{port}")
+            for name, port in (
+                ("DATABASE_URL", servers.postgres.port),
+                ("REDIS_URL", valkey.port),
+            )
+        }
+        urls = Urls(far["DATABASE_URL"], far["REDIS_URL"])
+        environment = fleet.environment | far
+        with Fleet(urls, tmp_path / "far", environment, prefix=host.prefix) as there:
+            fleet.start("relay", "relay")
+            there.start("worker", "worker", "--processes", "1")
+            origin_here = f"http://{host.here}:{photos_here.port}"
+            total = _publish(fleet, photos * 20, origin_here, "first")
+            _wait_for_tags(engine)
+            fleet.start("worker", "worker", "--processes", "1")
+            host.pull()
+            wait_until_settled(engine, total, timeout_s=90)
+            fleet.stop("worker")
+            total += _publish(fleet, photos * 4, origin_here, "second")
+            time.sleep(_CUT_OFF_S)
+            host.plug()
+            aftermath.fault_is_over()
+            aftermath.check(total)
+            assert there.stop() == {"worker": 0}
+            assert_quiet(there, "worker", allowed=_AWAY)
+    assert rows(engine, "SELECT DISTINCT status FROM photo") == [("tagged",)]
+
+
+@contextmanager
+def _listening_to(host: Host, postgres: Postgres) -> Generator[None]:
+    """Postgres itself at the cable: what it does about clients that vanish is to be seen."""
+    access = postgres.home / "data" / "pg_hba.conf"
+    before = access.read_text()
+    access.write_text(f"{before}\nhost all all {host.block} scram-sha-256\n")
+    _execute(postgres, f"ALTER SYSTEM SET listen_addresses = '127.0.0.1,{host.here}'")
+    postgres.restart()
+    try:
+        yield
+    finally:
+        access.write_text(before)
+        _execute(postgres, "ALTER SYSTEM RESET listen_addresses")
+        postgres.restart()
+
+
+def _execute(postgres: Postgres, statement: str) -> None:
+    connection = psycopg2.connect(postgres.url)
+    connection.autocommit = True
+    with closing(connection), connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def _at(url: str, address: str) -> str:
+    parts = urlsplit(url)
+    user = parts.netloc.rpartition("@")[0]
+    return parts._replace(netloc=f"{user}@{address}").geturl()
+
+
+def _publish(fleet: Fleet, many: list[PhotoFile], origin: str, name: str) -> int:
+    file = fleet.folder / f"{name}.jsonl"
+    write_events(many, origin, file)
+    file.write_text(file.read_text().replace("listing-", f"{name}-"))
+    assert fleet.run("produce", str(file)).returncode == 0
+    return len(many)
+
+
+def _wait_for_tags(engine: Engine) -> None:
+    deadline = time.monotonic() + 30
+    while rows(engine, "SELECT EXISTS (SELECT FROM photo WHERE status = 'tagged')") != [(True,)]:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
