@@ -19,10 +19,23 @@ from tests.faults.aftermath import MARK, Aftermath, processes
 from tests.faults.scorecard import ROWS
 from tests.settled import Tags, publish, tags_by_path, wait_until_settled
 
+#: Of a test, with what it needs to start: a server that recovers, a run without faults.
+_LIMIT_S = 300
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Rows can be chosen by their names."""
+    parser.addoption("--rows", default="", help="only tests of these rows, such as F7,I12")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Each report says which rows of the scorecard it is about."""
+    chosen = {*filter(None, str(config.getoption("--rows")).split(","))}
+    if chosen:
+        items[:] = [i for i in items if chosen & {r for m in i.iter_markers("row") for r in m.args}]
     for item in items:
+        if item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(_LIMIT_S))
         for mark in item.iter_markers("row"):
             for row in mark.args:
                 assert row in ROWS, f"{item.nodeid}: no row is called {row}"
