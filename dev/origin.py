@@ -72,6 +72,11 @@ class Origin:
         self.url = answer
         return self
 
+    @property
+    def pid(self) -> int:
+        """The process that serves."""
+        return self._process.pid
+
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
         with self._process:  # closes its pipes and waits

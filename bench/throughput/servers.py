@@ -45,6 +45,11 @@ class Servers:
         self._services.down(delete=True)
 
     @property
+    def services(self) -> Services:
+        """The servers, for who wants to break them."""
+        return self._services
+
+    @property
     def pids(self) -> dict[str, int]:
         """The servers' processes by name; their children belong to them."""
         both = (self._services.postgres, self._services.valkey)

@@ -1,0 +1,1 @@
+"""Whether anything is lost, doubled or leaked while things break for half an hour."""
