@@ -17,6 +17,8 @@ _QUIET = {
     "celery.worker.strategy": logging.WARNING,
     "celery.app.trace": logging.WARNING,
     "celery.pool": logging.WARNING,
+    # `worker.consumer` words what this one says with tracebacks.
+    "celery.worker.consumer": logging.CRITICAL,
     "kombu": logging.WARNING,
     "alembic": logging.WARNING,
 }

@@ -32,8 +32,8 @@ def make_app(settings: Settings) -> Celery:
         accept_content=["json"],
         # The rows are the result; a result backend would only double the work.
         task_ignore_result=True,
+        # A message holds its prefetch slot until its batch is done.
         task_acks_late=True,
-        task_reject_on_worker_lost=True,
         worker_prefetch_multiplier=1,
         task_default_queue=Lane.TAGGING,
         task_create_missing_queues=True,
@@ -45,8 +45,6 @@ def make_app(settings: Settings) -> Celery:
         broker_connection_max_retries=None,
         broker_connection_timeout=settings.connect_timeout_s,
         broker_transport_options={
-            # Longer than the longest batch, or its message would come a second time for nothing.
-            "visibility_timeout": round(settings.working_lease_s * 2),
             "socket_timeout": settings.redis_socket_timeout_s,
             "socket_connect_timeout": settings.connect_timeout_s,
             "socket_keepalive": True,
@@ -84,6 +82,7 @@ class Doorbell:
             settings.redis_url.get_secret_value(),
             socket_timeout=settings.redis_socket_timeout_s,
             socket_connect_timeout=settings.connect_timeout_s,
+            socket_keepalive=True,
             # The relay repeats its round anyway; waiting here would only hide the trouble.
             retry=Retry(NoBackoff(), 0),
         )

@@ -107,6 +107,9 @@ class Settings(PhotoLimits):
     queued_lease_s: PositiveFloat = 20
     #: A photo claimed and not finished within this time counts as crashed.
     working_lease_s: PositiveFloat = 120
+    #: A worker process that takes no message for this long while some wait is restarted. Longer
+    #: than any reconnect takes.
+    stuck_after_s: PositiveFloat = 30
     max_attempts: PositiveInt = 5
     max_crashes: PositiveInt = 3
     backoff_base_s: PositiveFloat = 10

@@ -1,7 +1,12 @@
-"""Kombu's Redis transport, where an entry that cannot be read costs itself and nothing more.
+"""Kombu's Redis transport, for messages that may be lost: rows are the truth.
 
-Kombu lets an entry of a queue that is no message end the worker, and puts some of them back
-for the next one. Rows are the truth here: what cannot be read is logged and dropped.
+Kombu copies each message that a worker holds to Valkey and deletes the copy when it is done,
+so that it comes again if the worker dies. Here the row's lease sees to that, sooner. Without
+copies, a worker only ever pops: a Valkey that is away, frozen or full cannot make it stumble at
+the end of a batch, and no prefetch slot is lost with a write that failed.
+
+Kombu also lets an entry of a queue that is no message end the worker, and puts some of them
+back for the next one. What cannot be read is logged and dropped here.
 """
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -21,7 +26,15 @@ _UNREADABLE = (ValueError, TypeError, KeyError)
 
 
 class Channel(redis.Channel):
-    """Drops what it cannot read."""
+    """Keeps no books in Valkey, and drops what it cannot read."""
+
+    #: No copies of messages in work; prefetch slots are counted in this process alone.
+    ack_emulation = False
+    #: What a closed channel still held is rung for again by the relay, if it needs to be.
+    do_restore = False
+
+    def _queue_bind(self, *_: Any) -> None:
+        """Writes nothing: messages name their queue, and no exchange is ever looked up."""
 
     def basic_consume(self, *args: Any, callback: Callable[[Any], Any], **kwargs: Any) -> Any:
         def guarded(message: Any) -> None:

@@ -13,6 +13,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from types import FrameType
 
 import structlog
@@ -25,7 +26,10 @@ from shared.db.retry import transient
 from shared.db.session import in_words
 from shared.domain.photo import TRAINING_QUEUE
 from shared.errors import TaggerError
+from shared.queue import Doorbell
 from shared.settings import Settings, load_settings
+from worker.consumer import Consumer
+from worker.consumption import Consumption
 
 log = structlog.get_logger()
 
@@ -54,6 +58,7 @@ def main(arguments: list[str]) -> int:
         queues=queues,
         pool="threads",
         concurrency=threads,
+        consumer_cls=Consumer,
         without_gossip=True,
         without_mingle=True,
         without_heartbeat=True,
@@ -62,9 +67,19 @@ def main(arguments: list[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop_warmly)
     log.info("worker.ready", queues=queues, threads=threads)
+    Consumption(
+        waiting=_waiting(Doorbell(app, settings), queues),
+        taken=lambda: state.all_total_count[0],
+        busy=lambda: bool(state.reserved_requests) or state.should_stop is not None,
+        stuck_after_s=settings.stuck_after_s,
+    ).watch()
     worker.start()
     log.info("worker.stopped")
     return int(worker.exitcode or 0)
+
+
+def _waiting(doorbell: Doorbell, queues: list[str]) -> Callable[[], int]:
+    return lambda: sum(doorbell.depth(queue) for queue in queues)
 
 
 def _stop_warmly(_number: int, _frame: FrameType | None) -> None:
