@@ -27,7 +27,9 @@ log = structlog.get_logger()
 
 #: How long it waits for a full queue to drain a little.
 _FULL_S = 0.05
-_TROUBLE_S = 1.0
+#: Between tries while a server is away or refuses, doubled each time.
+_FIRST_PAUSE_S = 1.0
+_LONGEST_PAUSE_S = 5.0
 #: Rounds are at least so far apart: a message of three photos costs as much as one of thirty.
 _GATHER_S = 0.06
 
@@ -65,7 +67,13 @@ class Relay:
             for lane in Lane
         }
         self._well: bool | None = None
-        self._watchdog = Watchdog(4 * (settings.silence_s + settings.connect_timeout_s))
+        self._pause_s = _FIRST_PAUSE_S
+        self._watchdog = Watchdog(self.longest_round_s(settings))
+
+    @staticmethod
+    def longest_round_s(settings: Settings) -> float:
+        """How long a round may take before it counts as stuck."""
+        return 4 * (settings.silence_s + settings.connect_timeout_s)
 
     def run(self, stop: threading.Event) -> None:
         """Works until `stop` is set; outlives both servers' absence."""
@@ -78,7 +86,10 @@ class Relay:
                 if self._well is not False:
                     log.warning("relay.servers_away", reason=_reason(error))
                 self._well = False
-                stop.wait(_TROUBLE_S)
+                # Of several connections the others are as dead, and nobody would notice.
+                self._doorbell.hang_up()
+                stop.wait(self._pause_s)
+                self._pause_s = min(self._pause_s * 2, _LONGEST_PAUSE_S)
 
     def _listen(self, stop: threading.Event) -> None:
         """Rounds on one listening connection, until something fails."""
@@ -94,6 +105,7 @@ class Relay:
                 if not self._well:
                     log.info("relay.listening")
                     self._well = True
+                    self._pause_s = _FIRST_PAUSE_S
                 _wait(listener, _FULL_S if rung.full else self._idle_s)
                 # Photos that become due in between travel together.
                 stop.wait(max(0.0, began + _GATHER_S - time.monotonic()))

@@ -78,6 +78,7 @@ class Doorbell:
 
     def __init__(self, app: Celery, settings: Settings) -> None:
         self._app = app
+        self._connection = app.connection_for_write()  # connects when it is first used
         self._client = Redis.from_url(
             settings.redis_url.get_secret_value(),
             socket_timeout=settings.redis_socket_timeout_s,
@@ -89,12 +90,21 @@ class Doorbell:
 
     def ring_photos(self, lane: Lane, ids: Sequence[int]) -> None:
         """Asks a worker of this lane to look at these photos."""
-        self._app.send_task(TAG_PHOTOS, kwargs=photos_message(ids), queue=lane)
+        self._send(TAG_PHOTOS, photos_message(ids), lane)
 
     def ring_training(self, run_id: int) -> None:
         """Asks the training worker to look at this run."""
-        self._app.send_task(TRAIN, kwargs=training_message(run_id), queue=TRAINING_QUEUE)
+        self._send(TRAIN, training_message(run_id), TRAINING_QUEUE)
 
     def depth(self, queue: str) -> int:
         """How many messages wait in a queue, those in workers' hands not counted."""
         return self._client.llen(queue)
+
+    def hang_up(self) -> None:
+        """Closes every connection; the next call opens others."""
+        self._client.close()
+        self._connection.release()
+        self._connection = self._app.connection_for_write()
+
+    def _send(self, task: str, message: dict[str, object], queue: str) -> None:
+        self._app.send_task(task, kwargs=message, queue=queue, connection=self._connection)

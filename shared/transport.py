@@ -33,7 +33,7 @@ class Channel(redis.Channel):
     #: What a closed channel still held is rung for again by the relay, if it needs to be.
     do_restore = False
 
-    def _queue_bind(self, *_: Any) -> None:
+    def _queue_bind(self, *args: Any, **kwargs: Any) -> None:
         """Writes nothing: messages name their queue, and no exchange is ever looked up."""
 
     def basic_consume(self, *args: Any, callback: Callable[[Any], Any], **kwargs: Any) -> Any:

@@ -109,9 +109,16 @@ def assert_settled(
 
 
 def assert_quiet(fleet: Fleet, *names: str, allowed: tuple[str, ...] = ()) -> None:
-    """The processes wrote JSON lines only, and none above `info` but those allowed."""
+    """The processes wrote JSON lines only, no traceback, and nothing above `info` but `allowed`.
+
+    Args:
+        fleet: who wrote.
+        names: of its processes.
+        allowed: how the events begin that a fault may bring.
+    """
     for name in names:
         for line in fleet.log(name).splitlines():
             record = json.loads(line)
+            assert "exception" not in record, line
             loud = record.get("level") not in ("debug", "info")
-            assert not loud or record["event"] in allowed, line
+            assert not loud or record["event"].startswith(allowed), line

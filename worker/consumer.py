@@ -3,6 +3,7 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false, reportMissingTypeArgument=false
 # Celery carries no types.
+# ruff: noqa: ARG002  # its methods, with its arguments
 
 from typing import Any
 
@@ -23,8 +24,12 @@ class Consumer(consumer.Consumer):
 
     def ensure_connected(self, conn: Any) -> Any:
         """Connects, however long it takes; SIGTERM ends it."""
+
+        def note(error: Exception, _pause_s: float) -> None:
+            self._note_away(error)
+
         conn.ensure_connection(
-            lambda error, _pause_s: self._note_away(error),
+            note,
             interval_start=1,
             interval_step=1,
             interval_max=_LONGEST_PAUSE_S,
