@@ -1,10 +1,8 @@
 """`tagger produce` and `tagger relay`."""
 
 import os
-import signal
 import stat
 import sys
-import threading
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, BinaryIO
@@ -21,8 +19,8 @@ from shared import logs
 from shared.db.session import make_engine
 from shared.domain.photo import Lane
 from shared.errors import SetupError
-from shared.queue import Doorbell, make_app
 from shared.settings import load_settings
+from shared.supervisor import EXIT_SETUP, Supervisor
 
 #: Exit code of `produce` when some lines were rejected; the others are recorded.
 EXIT_REJECTED = 3
@@ -58,12 +56,13 @@ def produce(
 def relay() -> None:
     """Ring for photos that are due, and take back those whose worker is gone, until stopped."""
     settings = load_settings()
-    logs.configure(settings, role="relay")
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: stop.set())
-    engine = make_engine(settings, role="relay", connections=2)
-    Relay(engine, Doorbell(make_app(settings), settings), settings).run(stop)
+    logs.configure(settings, role="supervisor")
+    command = [sys.executable, "-m", "producer.process", str(os.getpid())]
+    # A round ends, or its watchdog ends it.
+    supervisor = Supervisor(
+        [command], grace_s=Relay.longest_round_s(settings), hopeless=EXIT_SETUP, called="relay"
+    )
+    raise typer.Exit(min(supervisor.run(), 1))
 
 
 def _open(file: str) -> BinaryIO:

@@ -12,8 +12,7 @@ from shared import logs
 from shared.domain.photo import TRAINING_QUEUE, Lane
 from shared.errors import SetupError
 from shared.settings import load_settings
-from worker.process import EXIT_SETUP
-from worker.supervisor import Supervisor
+from shared.supervisor import EXIT_SETUP, Supervisor
 from worker.training.recipes import DEFAULT, RECIPES
 
 _QUEUES = [*Lane, TRAINING_QUEUE]

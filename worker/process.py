@@ -11,8 +11,6 @@ import os
 import signal
 import socket
 import sys
-import threading
-import time
 from collections.abc import Callable
 from types import FrameType
 
@@ -28,13 +26,11 @@ from shared.domain.photo import TRAINING_QUEUE
 from shared.errors import TaggerError
 from shared.queue import Doorbell
 from shared.settings import Settings, load_settings
+from shared.supervisor import EXIT_SETUP, end_with
 from worker.consumer import Consumer
 from worker.consumption import Consumption
 
 log = structlog.get_logger()
-
-#: sysexits.h EX_CONFIG: starting it again cannot help.
-EXIT_SETUP = 78
 
 
 def main(arguments: list[str]) -> int:
@@ -44,7 +40,7 @@ def main(arguments: list[str]) -> int:
     try:
         settings = load_settings()
         logs.configure(settings, role=name)
-        _end_with(supervisor)
+        end_with(supervisor)
         app = _build(settings, queues, threads)
     except TaggerError as error:
         print(f"{name}: {error}", file=sys.stderr)  # noqa: T201  # before there are logs
@@ -95,18 +91,6 @@ def _build(settings: Settings, queues: list[str], threads: int) -> Celery:
     from worker.app import tagging_app  # noqa: PLC0415
 
     return tagging_app(settings, threads=threads)
-
-
-def _end_with(supervisor: int) -> None:
-    """Stops this process, warmly, when its supervisor has died."""
-
-    def watch() -> None:
-        while os.getppid() == supervisor:
-            time.sleep(1)
-        log.warning("worker.orphaned")
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=watch, daemon=True, name="orphan-watch").start()
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
-"""Keeps worker processes running, and stops them in good order."""
+"""Keeps processes running, and stops them in good order."""
 
+import os
 import signal
 import subprocess
 import threading
@@ -12,6 +13,8 @@ import structlog
 
 log = structlog.get_logger()
 
+#: sysexits.h EX_CONFIG: starting it again cannot help.
+EXIT_SETUP = 78
 _LOOK_S = 0.2
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 30.0
@@ -33,7 +36,12 @@ class Supervisor:
     """Runs commands as child processes until SIGTERM or SIGINT, and restarts those that die."""
 
     def __init__(
-        self, commands: Sequence[list[str]], *, grace_s: float, hopeless: int | None = None
+        self,
+        commands: Sequence[list[str]],
+        *,
+        grace_s: float,
+        hopeless: int | None = None,
+        called: str = "worker",
     ) -> None:
         """Starts nothing yet.
 
@@ -41,10 +49,12 @@ class Supervisor:
             commands: one a process.
             grace_s: how long a process may take to stop before it is killed.
             hopeless: the exit code of a first start that no other start can mend.
+            called: what the log calls these processes.
         """
         self._children = [_Child(command) for command in commands]
         self._grace_s = grace_s
         self._hopeless = hopeless
+        self._died, self._killed = f"{called}.died", f"{called}.killed"
         self._stop = threading.Event()
 
     def run(self) -> int:
@@ -80,7 +90,12 @@ class Supervisor:
             return code
         if now - child.started_at > _WELL_S:
             child.pause_s = _FIRST_PAUSE_S
-        log.error("worker.died", pid=child.process.pid, code=code, restart_in_s=child.pause_s)
+        log.error(
+            self._died,
+            pid=child.process.pid,
+            code=code,
+            restart_in_s=child.pause_s,
+        )
         child.process = None
         child.start_at = now + child.pause_s
         child.pause_s = min(child.pause_s * 2, _LONGEST_PAUSE_S)
@@ -95,10 +110,24 @@ class Supervisor:
             try:
                 process.wait(max(0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
-                log.error("worker.killed", pid=process.pid, grace_s=self._grace_s)  # noqa: TRY400
+                log.error(  # noqa: TRY400
+                    self._killed, pid=process.pid, grace_s=self._grace_s
+                )
                 process.kill()
                 process.wait()
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         log.info("supervisor.stopping", signal=signal.Signals(number).name)
         self._stop.set()
+
+
+def end_with(supervisor: int) -> None:
+    """Stops this process, warmly, when its supervisor (a process id) has died."""
+
+    def watch() -> None:
+        while os.getppid() == supervisor:
+            time.sleep(1)
+        log.warning("supervisor.gone")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True, name="orphan-watch").start()

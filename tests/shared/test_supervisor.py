@@ -1,4 +1,4 @@
-"""Worker processes are kept running, and end with their supervisor."""
+"""Processes are kept running, and end with their supervisor."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ import psutil
 
 _SUPERVISE = """
 import sys
-from worker.supervisor import Supervisor
+from shared.supervisor import Supervisor
 command = [sys.executable, "-c", sys.argv[1]]
 sys.exit(Supervisor([command], grace_s=1, hopeless=78).run())
 """
