@@ -55,7 +55,7 @@ def _template(servers: Services) -> str:
 
 
 @pytest.fixture
-def emptydatabase(servers: Services) -> Generator[Settings]:
+def empty_database(servers: Services) -> Generator[Settings]:
     """Settings of a database without any table."""
     yield from database(servers, "template1")
 

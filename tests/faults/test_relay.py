@@ -3,10 +3,13 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false, reportGeneralTypeIssues=false
 
+import os
 import random
+import signal
 from collections.abc import Generator
 from pathlib import Path
 
+import psutil
 import pytest
 from redis import Redis
 from sqlalchemy import Engine, text
@@ -16,16 +19,18 @@ from dev.listings import PhotoFile
 from dev.origin import Origin
 from dev.processes import wait_for
 from dev.services import Services
+from shared.settings import Settings
 from tests.faults.aftermath import Aftermath
 from tests.faults.conftest import seed
 from tests.marketplace import rows
-from tests.settled import publish
+from tests.settled import assert_quiet, publish
 
 #: Whoever marks a photo as queued waits, inside its transaction, for a lock that a test holds.
 _HOLD_MARKING = """
     CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS
         $$ BEGIN PERFORM pg_advisory_xact_lock_shared(42); RETURN NULL; END $$;
-    CREATE TRIGGER hold AFTER UPDATE ON photo FOR EACH STATEMENT EXECUTE FUNCTION hold();
+    CREATE TRIGGER hold AFTER UPDATE ON photo FOR EACH ROW WHEN (NEW.status = 'queued')
+        EXECUTE FUNCTION hold();
 """
 _DROP_HOLD = "DROP TRIGGER hold ON photo; DROP FUNCTION hold()"
 _HELD = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
@@ -113,3 +118,37 @@ def test_messages_three_times_in_any_order_and_two_relays_have_one_effect(
 
 def _statuses(engine: Engine) -> list[tuple[object, ...]]:
     return rows(engine, "SELECT status, count(*) FROM photo GROUP BY 1 ORDER BY 1")
+
+
+def test_a_relay_process_that_dies_is_started_again(
+    fleet: Fleet, valkey: Redis, photos: list[PhotoFile], origin: Origin
+) -> None:
+    supervisor = psutil.Process(fleet.start("relay", "relay"))
+    assert wait_for(lambda: fleet.log("relay").count("relay.listening") == 1, 30)
+    [relay] = supervisor.children()
+    relay.kill()
+    assert wait_for(lambda: fleet.log("relay").count("relay.listening") == 2, 30)
+    publish(fleet, photos, origin, fleet.folder, copies=1)
+    assert wait_for(lambda: valkey.llen("tagging") > 0, 30)
+    assert fleet.stop() == {"relay": 0}
+    assert_quiet(fleet, "relay", allowed=("relay.died",))
+
+
+def test_a_relay_whose_supervisor_was_killed_ends_by_itself(fleet: Fleet) -> None:
+    supervisor = fleet.start("relay", "relay")
+    assert wait_for(lambda: "relay.listening" in fleet.log("relay"), 30)
+    relays = psutil.Process(supervisor).children()
+    assert len(relays) == 1
+    os.kill(supervisor, signal.SIGKILL)
+    _, alive = psutil.wait_procs(relays, timeout=20)
+    assert alive == []
+
+
+def test_a_relay_without_schema_says_what_to_do_and_ends(
+    empty_database: Settings, fleet: Fleet
+) -> None:
+    fleet.environment["DATABASE_URL"] = empty_database.database_url.get_secret_value()
+    done = fleet.run("relay")
+    assert done.returncode == 1
+    assert b"tagger migrate" in done.stderr
+    assert b"Traceback" not in done.stderr

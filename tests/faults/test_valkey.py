@@ -169,3 +169,25 @@ def test_all_can_start_without_valkey_and_work_begins_when_it_is_there(
     assert aftermath.recovery_s is not None
     assert aftermath.recovery_s < 30
     _assert_all_went_well(fleet)
+
+
+@pytest.mark.parametrize("away", ["stopped", "frozen"])
+def test_all_stop_when_they_are_asked_while_valkey_is_away(
+    away: str, servers: Services, fleet: Fleet
+) -> None:
+    _start_all(fleet)
+    assert wait_for(lambda: fleet.log("worker").count("worker.ready") == 2, 30)
+    assert wait_for(lambda: "relay.listening" in fleet.log("relay"), 30)
+    if away == "stopped":
+        servers.valkey.stop()
+    else:
+        servers.valkey.suspend()
+    try:
+        assert wait_for(lambda: "relay.servers_away" in fleet.log("relay"), 30)
+        assert wait_for(lambda: fleet.log("worker").count("worker.valkey_away") == 2, 40)
+        began = time.monotonic()
+        _assert_all_went_well(fleet)
+        assert time.monotonic() - began < 45
+    finally:
+        servers.valkey.resume()
+        servers.valkey.start()
