@@ -25,6 +25,8 @@ from tests.faults.conftest import seed
 from tests.marketplace import rows
 from tests.settled import assert_quiet, publish
 
+pytestmark = pytest.mark.timeout(240)
+
 #: Whoever marks a photo as queued waits, inside its transaction, for a lock that a test holds.
 _HOLD_MARKING = """
     CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS

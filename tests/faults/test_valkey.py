@@ -21,8 +21,10 @@ from tests.faults.aftermath import Aftermath
 from tests.marketplace import rows
 from tests.settled import assert_quiet, publish, wait_until_settled
 
+pytestmark = pytest.mark.timeout(240)
+
 #: Long enough for every pause between tries to have reached its longest.
-_OUTAGE_S = 12.0
+_OUTAGE_S = 8.0
 _RELAY_MAY_SAY = ("relay.servers_away", "relay.swept")
 _WORKER_MAY_SAY = ("worker.valkey_away", "Redis BRPOP got no reply", "batch.fenced_off")
 

@@ -22,6 +22,8 @@ from tests.faults.proxy import Proxy
 from tests.marketplace import rows
 from tests.settled import assert_quiet, publish, wait_until_settled
 
+pytestmark = pytest.mark.timeout(240)
+
 _MAY_SAY = (
     "relay.servers_away",
     "relay.swept",
@@ -44,7 +46,6 @@ def unhurried(
 
 
 @pytest.mark.row("F9")
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize(
     ("frozen_s", "threads"),
     [
