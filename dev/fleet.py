@@ -10,6 +10,7 @@ from typing import Self
 
 from dev.processes import children, send
 from dev.services import Urls
+from shared.servers import VARIABLES
 
 _ROOT = Path(__file__).resolve().parent.parent
 _GRACE_S = 60.0
@@ -39,8 +40,9 @@ class Fleet:
         """
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder.resolve()
+        named_in_files = {f"{variable}_FILE" for variable in VARIABLES}
         self.environment = {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if name not in named_in_files},
             "PYTHONPATH": str(_ROOT),
             "DATABASE_URL": urls.database_url,
             "REDIS_URL": urls.redis_url,

@@ -13,6 +13,7 @@ from dev.processes import write_private
 from dev.server import Server
 from dev.valkey import Valkey, valkey_version
 from shared.errors import SetupError
+from shared.servers import given_url
 
 DEFAULT_FOLDER = Path(".tagger")
 
@@ -41,7 +42,8 @@ class ServerStatus:
 class Services:
     """The servers of one data folder.
 
-    A server that DATABASE_URL or REDIS_URL names is used as it is and never touched.
+    A server that DATABASE_URL or REDIS_URL names, or the file of DATABASE_URL_FILE or
+    REDIS_URL_FILE, is used as it is and never touched.
     """
 
     def __init__(
@@ -120,9 +122,9 @@ class Services:
 
     def _given(self, variable: str, server: Server) -> str | None:
         """The URL that the environment names, unless it is this very server's (`--print-env`)."""
-        given = self._environment.get(variable)
+        given = given_url(self._environment, variable)
         ours = server.port is not None and given == server.url
-        return None if ours else given or None
+        return None if ours else given
 
     def _write_environment(self) -> None:
         servers = (("DATABASE_URL", self.postgres), ("REDIS_URL", self.valkey))
@@ -166,6 +168,8 @@ def _foreign_status(server: Server, url: str) -> ServerStatus:
 def _masked(url: str) -> str:
     """The URL without its password, and without its query, which may hold one."""
     parts = urlsplit(url)
+    if "@" in parts.path:  # of a password with a / in it, which is not masked below
+        raise ValueError("a / in the password")
     credentials, at, address = parts.netloc.rpartition("@")
     user, colon, _ = credentials.partition(":")
     netloc = f"{user}{colon}{'***' if colon else ''}{at}{address}"

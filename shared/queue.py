@@ -4,6 +4,7 @@
 # pyright: reportUnknownArgumentType=false
 # Celery and kombu carry no types; this module is where they meet ours.
 
+import re
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
@@ -20,6 +21,10 @@ from shared.settings import Settings
 
 #: What sending may raise when the broker is away.
 BrokerError = (OperationalError, RedisError, OSError)
+
+
+#: The path of a Redis URL: which of the server's databases.
+_NUMBER = re.compile(r"(/[0-9]*)?")
 
 
 def make_app(settings: Settings) -> Celery:
@@ -62,6 +67,8 @@ def _check_url(broker: str) -> None:
     try:
         parts = urlsplit(broker)
         known = parts.scheme in ("redis", "rediss") and bool(parts.hostname)
+        # What comes after the host may be the rest of a password with a / in it.
+        known = known and not parts.fragment and bool(_NUMBER.fullmatch(parts.path))
         port_is_a_number = parts.port is None or parts.port > 0
     except ValueError:
         known = port_is_a_number = False

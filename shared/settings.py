@@ -1,7 +1,8 @@
 """Every setting of every process: one frozen object, read from the environment.
 
-`DATABASE_URL` and `REDIS_URL` name the servers; everything else is `TAGGER_<NAME>`.
-`tagger dev up` leaves both URLs in `.tagger/services.env`, read when they are not set.
+`DATABASE_URL` and `REDIS_URL` name the servers, or `DATABASE_URL_FILE` and `REDIS_URL_FILE` the
+files that hold these URLs; everything else is `TAGGER_<NAME>`. `tagger dev up` leaves both URLs in
+`.tagger/services.env`, read when they are not set.
 """
 
 import os
@@ -20,6 +21,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.errors import SetupError
+from shared.servers import VARIABLES, given_url, refuse_known_password
 
 SERVICES_ENV = Path(".tagger/services.env")
 DEFAULT_MODEL = Path(__file__).resolve().parent.parent / "models" / "default"
@@ -155,13 +157,20 @@ def _load(kind: type[S]) -> S:
     if unknown:
         # A limit with a typo in its name would otherwise silently be no limit.
         raise SetupError(f"no setting is called {', '.join(unknown)}")
+    # A command without servers has no need of their secrets.
+    servers = VARIABLES if issubclass(kind, Settings) else ()
+    given = {name: url for name in servers if (url := given_url(os.environ, name))}
     try:
-        return kind()  # filled from the environment
+        settings = kind(**given)  # pyright: ignore[reportArgumentType]  # the rest: environment
     except ValidationError as error:
         problems = "; ".join(f"{_variable(item['loc'])}: {item['msg']}" for item in error.errors())
         missing = any(item["type"] == "missing" for item in error.errors())
         hint = "; set DATABASE_URL and REDIS_URL, or run `tagger dev up`" if missing else ""
         raise SetupError(problems + hint) from None
+    if isinstance(settings, Settings):
+        refuse_known_password("DATABASE_URL", settings.database_url.get_secret_value())
+        refuse_known_password("REDIS_URL", settings.redis_url.get_secret_value())
+    return settings
 
 
 def _variable(location: tuple[int | str, ...]) -> str:

@@ -225,6 +225,24 @@ def test_servers_named_in_the_environment_are_used_as_they_are(
     assert not any(entry.running for entry in fresh.status())
 
 
+def test_a_server_whose_url_stands_in_a_file_is_used_as_it_is(
+    fresh: Services, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "url").write_text("postgresql://me:secret@127.0.0.1:1/mine\n")
+    monkeypatch.setenv("DATABASE_URL_FILE", str(tmp_path / "url"))
+    assert fresh.up().database_url == "postgresql://me:secret@127.0.0.1:1/mine"
+    assert fresh.postgres.pid is None
+
+
+def test_no_part_of_a_password_that_is_not_encoded_is_shown(
+    fresh: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis://tagger:1/hush@127.0.0.1:1/0")
+    with pytest.raises(SetupError, match="not one") as caught:
+        fresh.status()
+    assert "hush" not in str(caught.value)
+
+
 def test_only_the_server_that_the_environment_does_not_name_is_started(
     fresh: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:

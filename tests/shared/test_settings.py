@@ -1,9 +1,11 @@
 """Settings come from the environment, are checked, and never show their secrets."""
 
+from pathlib import Path
+
 import pytest
 
 from shared.errors import SetupError
-from shared.settings import load_photo_limits, load_settings
+from shared.settings import SERVICES_ENV, Settings, load_photo_limits, load_settings
 
 
 @pytest.fixture(autouse=True)
@@ -61,3 +63,49 @@ def test_fetching_photos_needs_no_server(
     monkeypatch.setenv("TAGGER_FETCH_DEADLIN_S", "1")
     with pytest.raises(SetupError, match="TAGGER_FETCH_DEADLIN_S"):
         load_photo_limits()
+
+
+def test_the_servers_may_stand_in_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "database").write_text("postgresql://tagger:filed@127.0.0.1/tagger\n")
+    monkeypatch.setenv("DATABASE_URL_FILE", str(tmp_path / "database"))
+    with pytest.raises(SetupError, match="DATABASE_URL and DATABASE_URL_FILE"):
+        load_settings()
+    monkeypatch.delenv("DATABASE_URL")
+    loaded = load_settings()
+    assert loaded.database_url.get_secret_value().endswith(":filed@127.0.0.1/tagger")
+    assert "filed" not in repr(loaded)
+
+
+def test_a_file_goes_before_the_local_servers(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / SERVICES_ENV).parent.mkdir()
+    (tmp_path / SERVICES_ENV).write_text("DATABASE_URL=postgresql://local\nREDIS_URL=redis://l\n")
+    (tmp_path / "database").write_text("postgresql://far")
+    monkeypatch.delenv("DATABASE_URL")
+    assert load_settings().database_url.get_secret_value() == "postgresql://local"
+    load_settings.cache_clear()
+    monkeypatch.setenv("DATABASE_URL_FILE", "database")
+    assert load_settings().database_url.get_secret_value() == "postgresql://far"
+
+
+def test_what_needs_no_server_reads_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL_FILE", "/nonexistent")
+    assert load_photo_limits().max_redirects == 3
+
+
+def test_no_server_has_a_default_and_a_well_known_password_stops_every_command(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("database_url", "redis_url"):
+        assert Settings.model_fields[name].is_required()
+    monkeypatch.setenv("REDIS_URL", "redis://:redis@valkey/0")
+    with pytest.raises(SetupError, match="REDIS_URL has a password that anybody would try"):
+        load_settings()
+    monkeypatch.delenv("REDIS_URL")
+    (tmp_path / SERVICES_ENV).parent.mkdir()
+    (tmp_path / SERVICES_ENV).write_text("REDIS_URL=redis://:@valkey/0\n")
+    with pytest.raises(SetupError, match="REDIS_URL has an empty password"):
+        load_settings()
