@@ -25,6 +25,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command()(shared_commands.migrate)
+app.command()(shared_commands.roles)
 app.command()(producer_commands.produce)
 app.command()(producer_commands.relay)
 app.command()(worker_commands.worker)

@@ -5,6 +5,7 @@ from typing import cast
 from alembic import context
 from sqlalchemy import Connection, text
 
+from shared.db import grants
 from shared.db.tables import Table
 
 #: Any number, the same for every migrator of this project.
@@ -21,7 +22,11 @@ def run() -> None:
         connection.execute(text(f"SET LOCAL lock_timeout = {_LOCK_TIMEOUT_MS}"))
         connection.execute(text(f"SET LOCAL statement_timeout = {_STATEMENT_TIMEOUT_MS}"))
         connection.execute(text(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})"))
+        if with_roles := grants.made(connection):
+            grants.become_migrator(connection)
         context.run_migrations()
+        if with_roles:
+            grants.renew(connection)
 
 
 run()

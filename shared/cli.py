@@ -1,4 +1,4 @@
-"""`tagger migrate` and `tagger feed`."""
+"""`tagger migrate`, `tagger roles` and `tagger feed`."""
 
 import json
 import os
@@ -6,8 +6,11 @@ import sys
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
-from shared.db import search_feed
+from shared.db import grants, search_feed
+from shared.db import roles as db_roles
 from shared.db.session import make_engine
 from shared.settings import load_settings
 
@@ -23,6 +26,31 @@ def migrate() -> None:
     engine = make_engine(load_settings(), role="migrate", silence_s=_MIGRATION_SILENCE_S)
     revision = run.upgrade(engine)
     typer.echo(f"schema {revision}")
+
+
+def roles(
+    sql: Annotated[
+        bool, typer.Option("--sql", help="Print the SQL instead; needs no server.")
+    ] = False,
+) -> None:
+    """Make the database roles tagger_producer, _worker, _analyst and _migrator; safe to repeat.
+
+    It takes the database's owner with CREATEROLE, or a superuser. None of the roles logs in: give
+    one to a login with GRANT tagger_worker TO my_login.
+    """
+    if sql:
+        typer.echo("-- Once the schema is there (`tagger migrate`); safe to repeat.")
+        for statement in ("\\set ON_ERROR_STOP on\nBEGIN", *db_roles.statements(), "COMMIT"):
+            typer.echo(f"{statement};")
+        return
+    engine = make_engine(load_settings(), role="roles")
+    grants.make(engine)
+    with engine.connect() as connection:
+        allowed = grants.allowed(connection)
+    table = Table("table", *(role.removeprefix("tagger_") for role in db_roles.Role), box=None)
+    for name, by_role in allowed.items():
+        table.add_row(name, *(" ".join(verbs).lower() or "-" for verbs in by_role.values()))
+    Console().print(table)
 
 
 def feed(
