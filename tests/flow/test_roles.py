@@ -1,0 +1,154 @@
+"""Every process and command works under a login that has its role and nothing else."""
+
+import importlib.util
+import json
+import time
+from collections.abc import Generator
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from dev.fleet import Fleet
+from dev.listings import PhotoFile, write_events
+from dev.origin import Origin
+from shared.db import grants
+from shared.db.roles import Role
+from shared.settings import Settings
+from tests.logins import login
+from tests.marketplace import event, rows
+from tests.settled import assert_quiet, assert_settled, wait_until_settled
+from tests.worker.model.renamed import renamed
+
+
+@pytest.fixture
+def urls(engine: Engine, settings: Settings) -> Generator[dict[Role, str]]:
+    """The test's database, with its roles, as a login of each sees it."""
+    grants.make(engine)
+    with ExitStack() as stack:
+        yield {role: stack.enter_context(login(engine, settings, role)) for role in Role}
+
+
+class _Shop:
+    """The commands of a fleet, each under the role that it is for."""
+
+    def __init__(self, fleet: Fleet, urls: dict[Role, str]) -> None:
+        self._fleet = fleet
+        self._urls = urls
+
+    def start(self, role: Role, name: str, *arguments: str) -> None:
+        self._fleet.environment["DATABASE_URL"] = self._urls[role]
+        self._fleet.start(name, *arguments)
+
+    def run(self, role: Role, *arguments: str, stdin: bytes = b"", code: int = 0) -> str:
+        self._fleet.environment["DATABASE_URL"] = self._urls[role]
+        done = self._fleet.run(*arguments, stdin=stdin)
+        assert done.returncode == code, done.stderr
+        assert b"permission" not in done.stderr
+        return done.stdout.decode()
+
+    def refused(self, role: Role, *arguments: str, stdin: bytes = b"") -> None:
+        self._fleet.environment["DATABASE_URL"] = self._urls[role]
+        done = self._fleet.run(*arguments, stdin=stdin)
+        assert done.returncode == 1
+        assert b"permission denied" in done.stderr
+        assert b"Traceback" not in done.stderr
+
+
+@pytest.fixture
+def shop(fleet: Fleet, urls: dict[Role, str]) -> Generator[_Shop]:
+    """The fleet under its roles, stopped before its logins go."""
+    yield _Shop(fleet, urls)
+    fleet.stop()
+
+
+def test_photos_are_tagged_by_processes_that_may_do_no_more_than_they_need(
+    engine: Engine,
+    fleet: Fleet,
+    shop: _Shop,
+    photos: list[PhotoFile],
+    origin: Origin,
+    tmp_path: Path,
+) -> None:
+    assert shop.run(Role.MIGRATOR, "migrate").startswith("schema ")
+    shop.start(Role.PRODUCER, "relay", "relay")
+    shop.start(Role.WORKER, "worker", "worker", "--processes", "1")
+    write_events(photos, origin.url, tmp_path / "events.jsonl")
+    with (tmp_path / "events.jsonl").open("a") as file:
+        file.write("this is no event\n")
+    shop.run(Role.PRODUCER, "produce", "events.jsonl", code=3)
+    wait_until_settled(engine, len(photos))
+    # A listing that loses its photo, and one that goes away, with all that hangs on them.
+    changed = event("listing-000001", photos=[], occurred_at=datetime.now(UTC).isoformat())
+    gone = event(
+        "listing-000002", type="listing.deleted", occurred_at=datetime.now(UTC).isoformat()
+    )
+    lines = "\n".join(map(json.dumps, (changed, gone))).encode()
+    shop.run(Role.PRODUCER, "produce", "-", stdin=lines)
+    assert fleet.stop() == {"relay": 0, "worker": 0}
+    assert_settled(engine, len(photos) - 2)
+    assert_quiet(fleet, "relay", "worker")
+    assert rows(engine, "SELECT DISTINCT status FROM photo") == [("tagged",)]
+    feed = [json.loads(line) for line in shop.run(Role.ANALYST, "feed").splitlines()]
+    assert len(feed) == len(photos) + 2
+    assert feed[-1]["deleted"]
+    shop.refused(Role.PRODUCER, "feed")
+    shop.refused(Role.WORKER, "produce", "-", stdin=lines)
+    shop.refused(Role.ANALYST, "produce", "-", stdin=lines)
+    shop.refused(Role.PRODUCER, "roles")
+
+
+def test_models_are_changed_by_operators_who_may_do_what_workers_may(
+    engine: Engine,
+    fleet: Fleet,
+    shop: _Shop,
+    photos: list[PhotoFile],
+    origin: Origin,
+    tmp_path: Path,
+) -> None:
+    shop.start(Role.PRODUCER, "relay", "relay")
+    shop.start(Role.WORKER, "worker", "worker", "--processes", "1")
+    renamed(tmp_path / "second", threshold=0.3)
+    second = json.loads(shop.run(Role.WORKER, "model", "add", "second", "--json"))["version"]
+    shop.run(Role.WORKER, "model", "shadow", second, "--share", "1")
+    deadline = time.monotonic() + 60
+    while fleet.log("worker").count('"model.serving"') < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    write_events(photos, origin.url, tmp_path / "events.jsonl")
+    shop.run(Role.PRODUCER, "produce", "--backfill", "events.jsonl")
+    wait_until_settled(engine, len(photos))
+    while rows(engine, "SELECT count(*) FROM shadow_score") != [(len(photos),)]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    [(first,)] = rows(engine, "SELECT version FROM model WHERE status = 'champion'")
+    shop.run(Role.WORKER, "model", "promote", second, "--force")
+    shop.run(Role.WORKER, "model", "rollback")
+    shop.run(Role.WORKER, "rethreshold", "--thresholds", "0.4")
+    assert second in shop.run(Role.ANALYST, "model", "list")
+    assert first in shop.run(Role.ANALYST, "model", "diff", first, second)
+    assert fleet.stop() == {"relay": 0, "worker": 0}
+    assert_settled(engine, len(photos))
+    assert_quiet(fleet, "relay", "worker")
+    shop.refused(Role.PRODUCER, "model", "promote", second, "--force")
+    shop.refused(Role.ANALYST, "rethreshold", "--thresholds", "0.5")
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("tensorflow") is None, reason="needs the extra `train`"
+)
+def test_a_training_is_asked_for_rung_for_and_taken_under_these_roles(
+    engine: Engine, fleet: Fleet, shop: _Shop
+) -> None:
+    shop.start(Role.PRODUCER, "relay", "relay")
+    shop.start(Role.WORKER, "training", "worker", "--queues", "training")
+    shop.run(Role.WORKER, "train", "--queue", "--data", "nothing", "--out", "model")
+    deadline = time.monotonic() + 100
+    while rows(engine, "SELECT error_code FROM training_run") != [("bad_dataset",)]:
+        assert time.monotonic() < deadline, fleet.log("training")
+        time.sleep(0.2)
+    assert fleet.stop() == {"relay": 0, "training": 0}
+    assert "permission" not in fleet.log("training") + fleet.log("relay")
+    shop.refused(Role.ANALYST, "train", "--queue", "--data", "nothing", "--out", "model")
