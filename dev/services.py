@@ -168,8 +168,9 @@ def _foreign_status(server: Server, url: str) -> ServerStatus:
 def _masked(url: str) -> str:
     """The URL without its password, and without its query, which may hold one."""
     parts = urlsplit(url)
-    if "@" in parts.path:  # of a password with a / in it, which is not masked below
-        raise ValueError("a / in the password")
+    # What is no URL may be a password, and an @ behind the host ends one with a / in it.
+    if not parts.scheme or not parts.netloc or "@" in parts.path:
+        raise ValueError("no URL")
     credentials, at, address = parts.netloc.rpartition("@")
     user, colon, _ = credentials.partition(":")
     netloc = f"{user}{colon}{'***' if colon else ''}{at}{address}"

@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 
+from shared.redact import redacted
 from shared.settings import Settings
 
 #: Their records of every message and every reconnect say less than ours.
@@ -42,16 +43,21 @@ def configure(settings: Settings, *, role: str) -> None:
     console = settings.log_format == "console" or (
         settings.log_format == "auto" and sys.stderr.isatty()
     )
-    last: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+    last: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
         if console
-        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        else structlog.processors.JSONRenderer()
     )
     handler = logging.StreamHandler()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                _without_secrets,
+                last,
+            ],
         )
     )
     root = logging.getLogger()
@@ -81,6 +87,12 @@ def native_output() -> Generator[None]:
             caught.seek(0)
             for line in caught.read().decode(errors="replace").splitlines():
                 log.info("native", text=line)
+
+
+def _without_secrets(
+    _logger: Any, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    return {key: redacted(value) for key, value in event.items()}
 
 
 def _role(role: str) -> structlog.typing.Processor:
