@@ -2,7 +2,7 @@
 
 None of them logs in. A login is made by an operator and granted one of them:
 
-    CREATE ROLE shop_worker LOGIN PASSWORD '...' IN ROLE tagger_worker;
+    CREATE ROLE shop_worker LOGIN IN ROLE tagger_worker;
 
 Roles belong to the whole cluster and privileges to one database, so that this is no migration:
 `tagger roles` makes both, and each `tagger migrate` after it brings the privileges up to date
