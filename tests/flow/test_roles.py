@@ -3,7 +3,7 @@
 import importlib.util
 import json
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +22,8 @@ from tests.marketplace import event, rows
 from tests.settled import assert_quiet, assert_settled, wait_until_settled
 from tests.worker.model.renamed import renamed
 
+pytestmark = pytest.mark.timeout(300)  # a dozen commands, each a process
+
 
 @pytest.fixture
 def urls(engine: Engine, settings: Settings) -> Generator[dict[Role, str]]:
@@ -29,6 +31,13 @@ def urls(engine: Engine, settings: Settings) -> Generator[dict[Role, str]]:
     grants.make(engine)
     with ExitStack() as stack:
         yield {role: stack.enter_context(login(engine, settings, role)) for role in Role}
+
+
+def _wait_for(what: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 100
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 class _Shop:
@@ -113,16 +122,11 @@ def test_models_are_changed_by_operators_who_may_do_what_workers_may(
     renamed(tmp_path / "second", threshold=0.3)
     second = json.loads(shop.run(Role.WORKER, "model", "add", "second", "--json"))["version"]
     shop.run(Role.WORKER, "model", "shadow", second, "--share", "1")
-    deadline = time.monotonic() + 60
-    while fleet.log("worker").count('"model.serving"') < 2:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    _wait_for(lambda: fleet.log("worker").count('"model.serving"') >= 2)
     write_events(photos, origin.url, tmp_path / "events.jsonl")
     shop.run(Role.PRODUCER, "produce", "--backfill", "events.jsonl")
     wait_until_settled(engine, len(photos))
-    while rows(engine, "SELECT count(*) FROM shadow_score") != [(len(photos),)]:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    _wait_for(lambda: rows(engine, "SELECT count(*) FROM shadow_score") == [(len(photos),)])
     [(first,)] = rows(engine, "SELECT version FROM model WHERE status = 'champion'")
     shop.run(Role.WORKER, "model", "promote", second, "--force")
     shop.run(Role.WORKER, "model", "rollback")
@@ -145,10 +149,8 @@ def test_a_training_is_asked_for_rung_for_and_taken_under_these_roles(
     shop.start(Role.PRODUCER, "relay", "relay")
     shop.start(Role.WORKER, "training", "worker", "--queues", "training")
     shop.run(Role.WORKER, "train", "--queue", "--data", "nothing", "--out", "model")
-    deadline = time.monotonic() + 100
-    while rows(engine, "SELECT error_code FROM training_run") != [("bad_dataset",)]:
-        assert time.monotonic() < deadline, fleet.log("training")
-        time.sleep(0.2)
+    refused = "SELECT error_code FROM training_run"
+    _wait_for(lambda: rows(engine, refused) == [("bad_dataset",)])
     assert fleet.stop() == {"relay": 0, "training": 0}
     assert "permission" not in fleet.log("training") + fleet.log("relay")
     shop.refused(Role.ANALYST, "train", "--queue", "--data", "nothing", "--out", "model")
