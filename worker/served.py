@@ -12,10 +12,9 @@ from typing import Any
 
 import structlog
 from sqlalchemy import Connection, Engine, Row
-from sqlalchemy.exc import DBAPIError
 
 from shared.db import models
-from shared.db.session import in_words
+from shared.db.session import DATABASE_ERRORS, in_words
 from shared.errors import ArtifactError
 from worker.model.artifact import Artifact
 from worker.model.store import ModelStore
@@ -115,7 +114,7 @@ class Lineup:
                 champion, shadow = models.in_service(connection)
                 connection.rollback()  # loading takes time, and a transaction must not
                 self._look(connection, champion, shadow)
-        except DBAPIError as error:
+        except DATABASE_ERRORS as error:
             if not self._away:
                 log.warning("model.database_away", reason=in_words(error))
             self._away = True

@@ -6,8 +6,9 @@ from typing import TypeVar
 
 import structlog
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from shared.db.session import in_words
+from shared.db.session import DATABASE_ERRORS, in_words
 
 log = structlog.get_logger()
 
@@ -17,7 +18,7 @@ _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 5.0
 
 
-def transient(error: DBAPIError) -> bool:
+def transient(error: DBAPIError | PoolTimeout) -> bool:
     """Whether the same statement may do better later: it was not itself at fault."""
     return not isinstance(error, DataError | IntegrityError | ProgrammingError)
 
@@ -35,7 +36,7 @@ def retrying(transaction: Callable[[], T], *, for_s: float) -> T:
     while True:
         try:
             return transaction()
-        except DBAPIError as error:
+        except DATABASE_ERRORS as error:
             if not transient(error) or time.monotonic() + pause_s > end:
                 raise
             log.warning("database.again", reason=in_words(error), pause_s=pause_s)

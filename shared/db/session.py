@@ -2,6 +2,7 @@
 
 from sqlalchemy import URL, Engine, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from shared.db.deadline import Deadline
 from shared.errors import SetupError
@@ -13,8 +14,14 @@ _KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_coun
 _NO_SUCH_TABLE_OR_COLUMN = ("42P01", "42703")
 
 
-def in_words(error: DBAPIError) -> str:
+#: What the database raises, and the pool of its connections, which SQLAlchemy keeps apart.
+DATABASE_ERRORS = (DBAPIError, PoolTimeout)
+
+
+def in_words(error: DBAPIError | PoolTimeout) -> str:
     """What a person should read instead of a database error's traceback."""
+    if isinstance(error, PoolTimeout):
+        return "no connection became free in time"
     if getattr(error.orig, "pgcode", None) in _NO_SUCH_TABLE_OR_COLUMN:
         return "the database lacks this version's schema; run `tagger migrate`"
     lines = str(error.orig).strip().splitlines() or [type(error.orig).__name__]
