@@ -10,13 +10,12 @@ from typing import cast
 import psycopg2.extensions
 import structlog
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError
 
 from producer.batch_size import BatchSize
 from shared.db import listings, photos, training_runs
 from shared.db.decisions import Decisions
 from shared.db.retry import transient
-from shared.db.session import in_words
+from shared.db.session import DATABASE_ERRORS, in_words
 from shared.domain.photo import TRAINING_QUEUE, Lane
 from shared.errors import Crashed
 from shared.queue import BrokerError, Doorbell
@@ -80,8 +79,8 @@ class Relay:
         while not stop.is_set():
             try:
                 self._listen(stop)
-            except (DBAPIError, psycopg2.Error, *BrokerError) as error:
-                if isinstance(error, DBAPIError) and not transient(error):
+            except (*DATABASE_ERRORS, psycopg2.Error, *BrokerError) as error:
+                if isinstance(error, DATABASE_ERRORS) and not transient(error):
                     raise
                 if self._well is not False:
                     log.warning("relay.servers_away", reason=_reason(error))
@@ -122,15 +121,18 @@ class Relay:
 
     def sweep(self) -> None:
         """Makes rows due again whose lease ran out, and fails the hopeless ones."""
-        most = self._settings.max_crashes
+        most = {
+            "max_crashes": self._settings.max_crashes,
+            "max_losses": self._settings.max_losses,
+        }
         with self._engine.begin() as connection:
-            unclaimed, crashed = photos.sweep(connection, max_crashes=most)
+            unclaimed, crashed = photos.sweep(connection, **most)
             expired_runs = training_runs.sweep(connection)
         with self._engine.begin() as connection:
-            hopeless = photos.listings_to_give_up(connection, max_crashes=most)
+            hopeless = photos.listings_to_give_up(connection, **most)
             if hopeless:
                 listings.lock(connection, hopeless)
-                given_up = photos.give_up(connection, hopeless, max_crashes=most)
+                given_up = photos.give_up(connection, hopeless, **most)
                 listings.publish(connection, given_up, self._decisions)
                 log.error("relay.given_up", photos=len(given_up), code=Crashed.code)
         if unclaimed or crashed or expired_runs:
@@ -187,7 +189,7 @@ class Relay:
 
 def _reason(error: Exception) -> str:
     """Which server is away, and what it or its absence says."""
-    if isinstance(error, DBAPIError):
+    if isinstance(error, DATABASE_ERRORS):
         return in_words(error)
     if isinstance(error, psycopg2.Error):
         return f"Postgres: {str(error).strip() or type(error).__name__}"

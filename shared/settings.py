@@ -114,8 +114,24 @@ class Settings(PhotoLimits):
     stuck_after_s: PositiveFloat = 30
     max_attempts: PositiveInt = 5
     max_crashes: PositiveInt = 3
+    #: Where nobody saw its worker die, as when the machine is lost, it gets more chances: it may
+    #: have been the photo, and most likely was not.
+    max_losses: PositiveInt = 10
     backoff_base_s: PositiveFloat = 10
     backoff_max_s: PositiveFloat = 3600
+
+    # Worker
+    #: Asked to stop, a worker gives its downloads this long; then they go back to their rows.
+    stop_grace_s: PositiveFloat = 5
+    #: A process that keeps this much memory ends once its batches have, and is started again.
+    #: Eight batches of large photos take 282 MB.
+    recycle_process_bytes: PositiveInt = 512 << 20
+    #: A process with this much ends at once, and its photos count as crashed. Two photos of
+    #: 40 megapixels with alpha in 16 bits take 1.8 GB together.
+    max_process_bytes: PositiveInt = 2 << 30
+
+    #: A training that its worker does not renew for so long goes on elsewhere.
+    training_lease_s: PositiveFloat = 120
 
     # Model
     #: Pins a worker to the model in this folder; without it, it serves the database's champion.

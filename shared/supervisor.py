@@ -18,8 +18,6 @@ EXIT_SETUP = 78
 _LOOK_S = 0.2
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 30.0
-#: A process that lived this long was well: its next failure starts from a short pause again.
-_WELL_S = 60.0
 
 
 @dataclass(slots=True)
@@ -42,6 +40,7 @@ class Supervisor:
         grace_s: float,
         hopeless: int | None = None,
         called: str = "worker",
+        well_s: float = 60,
     ) -> None:
         """Starts nothing yet.
 
@@ -50,11 +49,15 @@ class Supervisor:
             grace_s: how long a process may take to stop before it is killed.
             hopeless: the exit code of a first start that no other start can mend.
             called: what the log calls these processes.
+            well_s: a process that lived this long was well: if it ended by itself it is started
+                again at once, and its next failure starts from a short pause.
         """
         self._children = [_Child(command) for command in commands]
         self._grace_s = grace_s
         self._hopeless = hopeless
         self._died, self._killed = f"{called}.died", f"{called}.killed"
+        self._recycled = f"{called}.recycled"
+        self._well_s = well_s
         self._stop = threading.Event()
 
     def run(self) -> int:
@@ -83,20 +86,18 @@ class Supervisor:
                 child.started_at = now
                 child.starts += 1
             return 0
-        code = child.process.poll()
+        pid, code = child.process.pid, child.process.poll()
         if code is None:
             return 0
         if code == self._hopeless and child.starts == 1:
             return code
-        if now - child.started_at > _WELL_S:
-            child.pause_s = _FIRST_PAUSE_S
-        log.error(
-            self._died,
-            pid=child.process.pid,
-            code=code,
-            restart_in_s=child.pause_s,
-        )
         child.process = None
+        if now - child.started_at > self._well_s:
+            child.pause_s = _FIRST_PAUSE_S
+            if code == 0:
+                log.info(self._recycled, pid=pid)
+                return 0
+        log.error(self._died, pid=pid, code=code, restart_in_s=child.pause_s)
         child.start_at = now + child.pause_s
         child.pause_s = min(child.pause_s * 2, _LONGEST_PAUSE_S)
         return 0

@@ -69,7 +69,7 @@ def register(connection: Connection, decision: Decision = DECISION, version: str
     )
 
 
-def claim_all(engine: Engine, *, lease_s: float = 60) -> list[Claim]:
+def claim_all(engine: Engine, *, lease_s: float = 60, holder: int | None = None) -> list[Claim]:
     """Queues and claims every due photo."""
     with engine.begin() as connection:
         due = [
@@ -82,7 +82,7 @@ def claim_all(engine: Engine, *, lease_s: float = 60) -> list[Claim]:
         return [
             claim
             for alone in (False, True)
-            for claim in photos.claim(connection, due, alone=alone, lease_s=lease_s)
+            for claim in photos.claim(connection, due, alone=alone, lease_s=lease_s, holder=holder)
         ]
 
 

@@ -1,21 +1,25 @@
 """Composition root of a tagging worker: settings, database, models, Celery application."""
 
+from collections.abc import Callable
+
 import structlog
 from celery import Celery
 from sqlalchemy import Engine
 
 from shared import logs
-from shared.db import models
+from shared.db import models, photos
 from shared.db.retry import retrying
 from shared.db.session import make_engine
 from shared.errors import ArtifactError
 from shared.queue import make_app
 from shared.settings import DEFAULT_MODEL, Settings
 from worker.decode import pixels
+from worker.memory import MemoryWatch
 from worker.model.registry import register
 from worker.model.store import Kept, ModelStore
 from worker.pipeline import Pipeline
 from worker.served import Lineup, ServedModel, serve
+from worker.stopping import Stopping
 from worker.tasks import add_tagging
 
 log = structlog.get_logger()
@@ -24,8 +28,17 @@ log = structlog.get_logger()
 _PATIENCE_S = 300.0
 
 
-def tagging_app(settings: Settings, *, threads: int) -> Celery:
+def tagging_app(
+    settings: Settings, *, threads: int, holder: int, stopping: Callable[[], bool]
+) -> Celery:
     """The application of one worker process, with its model loaded.
+
+    Args:
+        settings: where the servers are, and all limits.
+        threads: batches at once.
+        holder: what photos that this process claims are marked with, and those of the processes
+            before it that it replaces.
+        stopping: whether the process was asked to end.
 
     Raises:
         ArtifactError: the model in `settings.model_dir` is refused, or the one that ships.
@@ -34,6 +47,7 @@ def tagging_app(settings: Settings, *, threads: int) -> Celery:
     pixels.configure()
     # A thread holds one connection at a time, and one more looks for other models.
     engine = make_engine(settings, role="worker", connections=threads + 1)
+    retrying(lambda: _take_back(engine, holder), for_s=_PATIENCE_S)
     store = ModelStore(settings)
     pinned = settings.model_dir is not None
     model = retrying(lambda: _first(engine, store, settings), for_s=_PATIENCE_S)
@@ -42,8 +56,24 @@ def tagging_app(settings: Settings, *, threads: int) -> Celery:
     lineup.look()
     lineup.watch(settings.model_poll_s)
     app = make_app(settings)
-    add_tagging(app, Pipeline(engine, lineup, settings).tag)
+    MemoryWatch(recycle_bytes=settings.recycle_process_bytes, max_bytes=settings.max_process_bytes)
+    pipeline = Pipeline(
+        engine,
+        lineup,
+        settings,
+        holder=holder,
+        stopping=Stopping(stopping, grace_s=settings.stop_grace_s),
+    )
+    add_tagging(app, pipeline.tag)
     return app
+
+
+def _take_back(engine: Engine, holder: int) -> None:
+    """What the process before this one held is due again now, and not at its leases' end."""
+    with engine.begin() as connection:
+        held = photos.take_back(connection, holder)
+    if held:
+        log.warning("worker.took_back", photos=held)
 
 
 def _first(engine: Engine, store: ModelStore, settings: Settings) -> ServedModel:

@@ -1,6 +1,7 @@
 """`tagger worker` and `tagger train`."""
 
 import os
+import secrets
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -54,11 +55,13 @@ def worker(
             [
                 sys.executable,
                 *("-m", "worker.process", its_queues, str(threads), name, str(os.getpid())),
+                # The same at each start: what a process that died held is known by it.
+                str(secrets.randbits(62)),
             ]
             for its_queues, name in layout
         ],
-        # As long as a batch of the slow lane may take, with Postgres away at its end.
-        grace_s=3 * settings.slow_fetch_deadline_s + settings.working_lease_s / 2,
+        # As long as a batch may take; downloads are left after `stop_grace_s`.
+        grace_s=settings.stop_grace_s + settings.working_lease_s,
         hopeless=EXIT_SETUP,
     )
     raise typer.Exit(supervisor.run())

@@ -11,13 +11,12 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError
 
 from shared.db import listings, photos
 from shared.db.decisions import Decisions
 from shared.db.photos import Claim, Settled
 from shared.db.retry import retrying, transient
-from shared.db.session import in_words
+from shared.db.session import DATABASE_ERRORS, in_words
 from shared.domain.photo import Lane, Status
 from shared.domain.retry import RetryPolicy
 from shared.errors import ModelError, Overdue, PhotoError, TooSlow, Unexpected
@@ -28,6 +27,7 @@ from worker.fetch.download import Downloader
 from worker.look import Look, Seen
 from worker.quarantine import Quarantine
 from worker.served import Lineup, ServedModel, Serving
+from worker.stopping import Stopping
 
 log = structlog.get_logger()
 
@@ -35,7 +35,24 @@ log = structlog.get_logger()
 class Pipeline:
     """Tags batches of photos; one per process, used by several threads."""
 
-    def __init__(self, engine: Engine, lineup: Lineup, settings: Settings) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        lineup: Lineup,
+        settings: Settings,
+        *,
+        holder: int,
+        stopping: Stopping,
+    ) -> None:
+        """Does nothing yet.
+
+        Args:
+            engine: where the rows are.
+            lineup: the models that serve.
+            settings: all limits.
+            holder: what the photos in its hands are marked with.
+            stopping: whether this process is to end.
+        """
         self._engine = engine
         self._lineup = lineup
         self._settings = settings
@@ -43,7 +60,9 @@ class Pipeline:
         self._retry = RetryPolicy(
             settings.max_attempts, settings.backoff_base_s, settings.backoff_max_s
         )
-        self._downloader = Downloader(settings)
+        self._holder = holder
+        self._stopping = stopping
+        self._downloader = Downloader(settings, leave_at=stopping.leave_at)
         # Two, so that one decodes while the other is between two photos.
         self._decoders = threading.Semaphore(2)
         # Threads that compute at the same time on one core only take it from one another.
@@ -59,7 +78,7 @@ class Pipeline:
             room = self._quarantine.alone() if suspect else self._quarantine.together()
             with room, self._watchdog.watching():
                 self._tag(ids, suspect=suspect)
-        except DBAPIError as error:
+        except DATABASE_ERRORS as error:
             if not transient(error):
                 raise
             # What was claimed comes back by its lease, the rest is rung for again.
@@ -72,12 +91,20 @@ class Pipeline:
     def _claim(self, ids: Sequence[int], *, suspect: bool) -> list[Claim]:
         with self._engine.begin() as connection:
             return photos.claim(
-                connection, ids, alone=suspect, lease_s=self._settings.working_lease_s
+                connection,
+                ids,
+                alone=suspect,
+                lease_s=self._settings.working_lease_s,
+                holder=self._holder,
             )
 
     def _tag(self, ids: Sequence[int], *, suspect: bool) -> None:
         patience_s = self._settings.queued_lease_s / 2
         with self._downloader.room(len(ids), timeout_s=patience_s) as there_is_room:
+            if self._stopping:
+                with self._engine.begin() as connection:
+                    photos.unqueue(connection, ids)
+                return
             if not there_is_room:
                 # They are rung for again: claimed now, they might lie here until their lease ends.
                 log.warning("batch.no_room", photos=len(ids))
@@ -100,14 +127,16 @@ class Pipeline:
         except Exception as error:  # a batch that fails as a whole is tried photo by photo
             log.exception("batch.unexpected", photos=len(claims))
             settled = self._all_unexpected(claims, error)
+        # What comes after the lease is fenced off; the last try gets some of its time.
+        store_by = started + self._settings.working_lease_s * 0.9
         try:
-            self._store(claims, settled, serving.model)
-        except DBAPIError as error:
+            self._store(claims, settled, serving.model, by=store_by)
+        except DATABASE_ERRORS as error:
             if transient(error):
                 raise
             log.exception("batch.not_storable", photos=len(claims))
             settled = self._all_unexpected(claims, error)
-            self._store(claims, settled, serving.model)
+            self._store(claims, settled, serving.model, by=store_by)
         log.info(
             "batch.done",
             lane=claims[0].lane,
@@ -220,13 +249,10 @@ class Pipeline:
         return [replace(self._settle_error(claim, failure), alone=True) for claim in claims]
 
     def _store(
-        self, claims: Sequence[Claim], settled: Sequence[Settled], model: ServedModel
+        self, claims: Sequence[Claim], settled: Sequence[Settled], model: ServedModel, *, by: float
     ) -> None:
-        """One transaction; tried again while the lease lasts if Postgres is away."""
-        retrying(
-            lambda: self._store_once(claims, settled, model),
-            for_s=self._settings.working_lease_s / 2,
-        )
+        """One transaction; tried again until `by` (monotonic) if Postgres is away."""
+        retrying(lambda: self._store_once(claims, settled, model), for_s=by - time.monotonic())
 
     def _store_once(
         self, claims: Sequence[Claim], settled: Sequence[Settled], model: ServedModel

@@ -1,6 +1,6 @@
 """One worker process: one model, a few threads, some queues.
 
-Run by the supervisor as `python -m worker.process QUEUES THREADS NAME SUPERVISOR_PID`.
+Run by the supervisor as `python -m worker.process QUEUES THREADS NAME SUPERVISOR_PID HOLDER`.
 """
 
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
@@ -17,11 +17,10 @@ from types import FrameType
 import structlog
 from celery import Celery
 from celery.worker import WorkController, state
-from sqlalchemy.exc import DBAPIError
 
 from shared import logs
 from shared.db.retry import transient
-from shared.db.session import in_words
+from shared.db.session import DATABASE_ERRORS, in_words
 from shared.domain.photo import TRAINING_QUEUE
 from shared.errors import TaggerError
 from shared.queue import Doorbell
@@ -36,16 +35,16 @@ log = structlog.get_logger()
 def main(arguments: list[str]) -> int:
     """Works until SIGTERM; the exit code says whether starting again makes sense."""
     queues, threads, name = arguments[0].split(","), int(arguments[1]), arguments[2]
-    supervisor = int(arguments[3])
+    supervisor, holder = int(arguments[3]), int(arguments[4])
     try:
         settings = load_settings()
         logs.configure(settings, role=name)
         end_with(supervisor)
-        app = _build(settings, queues, threads)
+        app = _build(settings, queues, threads, holder)
     except TaggerError as error:
         print(f"{name}: {error}", file=sys.stderr)  # noqa: T201  # before there are logs
         return EXIT_SETUP
-    except DBAPIError as error:
+    except DATABASE_ERRORS as error:
         log.error("worker.no_database", error=in_words(error))  # noqa: TRY400
         return 1 if transient(error) else EXIT_SETUP
     worker = WorkController(
@@ -82,15 +81,18 @@ def _stop_warmly(_number: int, _frame: FrameType | None) -> None:
     state.should_stop = os.EX_OK
 
 
-def _build(settings: Settings, queues: list[str], threads: int) -> Celery:
+def _build(settings: Settings, queues: list[str], threads: int, holder: int) -> Celery:
+    def stopping() -> bool:
+        return state.should_stop is not None
+
     # Each kind of worker loads only what it needs: TensorFlow here, LiteRT there.
     if TRAINING_QUEUE in queues:
         from worker.training.app import training_app  # noqa: PLC0415
 
-        return training_app(settings, stopping=lambda: state.should_stop is not None)
+        return training_app(settings, stopping=stopping)
     from worker.app import tagging_app  # noqa: PLC0415
 
-    return tagging_app(settings, threads=threads)
+    return tagging_app(settings, threads=threads, holder=holder, stopping=stopping)
 
 
 if __name__ == "__main__":

@@ -107,19 +107,25 @@ def unqueue(connection: Connection, ids: Sequence[int]) -> None:
 
 
 def claim(
-    connection: Connection, ids: Sequence[int], *, alone: bool = False, lease_s: float
+    connection: Connection,
+    ids: Sequence[int],
+    *,
+    alone: bool = False,
+    lease_s: float,
+    holder: int | None = None,
 ) -> list[Claim]:
     """Takes the named photos that are queued; the attempt counts from here.
 
     Photos that someone else holds, that are finished or that are gone are not returned.
     Neither are, without `alone`, those that must be worked on by themselves, and with it the
-    others: a message may be older than the suspicion.
+    others: a message may be older than the suspicion. `holder` is what `take_back` knows the
+    claiming process by.
     Commit before the work starts: a photo that kills its worker has then used an attempt.
     """
     rows = connection.execute(
         text("""
             UPDATE photo SET status = 'working', attempt = attempt + 1,
-                token = nextval('fencing_token'),
+                token = nextval('fencing_token'), holder = :holder,
                 lease_until = now() + :lease_s * interval '1 s'
             WHERE id IN (
                 SELECT id FROM photo
@@ -127,7 +133,7 @@ def claim(
                 ORDER BY id FOR UPDATE SKIP LOCKED)
             RETURNING id, listing_id, url, lane, attempt, token
         """),
-        {"ids": list(ids), "alone": alone, "lease_s": lease_s},
+        {"ids": list(ids), "alone": alone, "lease_s": lease_s, "holder": holder},
     ).all()
     return [
         Claim(row.id, row.listing_id, row.url, Lane(row.lane), row.attempt, row.token)
@@ -154,7 +160,7 @@ def settle(
                 status = new.status, lane = new.lane, attempt = new.attempt,
                 alone = new.status = 'pending' AND (photo.alone OR new.alone),
                 due_at = now() + new.due_in_s * interval '1 s',
-                lease_until = NULL, token = NULL,
+                lease_until = NULL, token = NULL, holder = NULL,
                 error_code = new.error_code, error_detail = new.error_detail,
                 content_sha256 = decode(new.content_sha256, 'hex'),
                 content_bytes = new.content_bytes, width = new.width, height = new.height,
@@ -203,27 +209,51 @@ def replace_tags(
     )
 
 
-def sweep(connection: Connection, *, max_crashes: int, limit: int = 1000) -> tuple[int, int]:
+def take_back(connection: Connection, holder: int) -> int:
+    """Ends the leases of a process that is seen to be dead; returns how many photos it held.
+
+    Without a token they count as crashed, and not as lost: something in that process ended it,
+    and not the whole machine. The next `sweep` makes them due again.
+    """
+    return connection.execute(
+        text("""
+            UPDATE photo SET lease_until = now(), token = NULL WHERE id IN (
+                SELECT id FROM photo WHERE status = 'working' AND holder = :holder
+                ORDER BY id FOR UPDATE SKIP LOCKED)
+        """),
+        {"holder": holder},
+    ).rowcount
+
+
+#: A photo that was lost with its machine says little against it; one whose process was seen to
+#: die says more. Either may be the photo's doing, so neither may go on for ever.
+_HOPELESS = "crashes + 1 >= CASE WHEN token IS NULL THEN :max_crashes ELSE :max_losses END"
+
+
+def sweep(
+    connection: Connection, *, max_crashes: int, max_losses: int, limit: int = 1000
+) -> tuple[int, int]:
     """Makes photos due again whose lease ran out.
 
     A queued one was never claimed: its message is lost or late, and it keeps its place. A
     working one lost its worker, with all that this held: it goes to the slow lane. Before its
     last chance it travels alone, so that a photo that kills workers takes no other with it. One
-    that lost `max_crashes` workers is left to `give_up`.
+    that crashed `max_crashes` times, or that so many as `max_losses` workers were lost with, is
+    left to `give_up`.
 
     Returns:
         How many were (unclaimed, crashed).
     """
     before = connection.execute(
-        text("""
+        text(f"""
             WITH expired AS (
                 SELECT id, status FROM photo
-                WHERE lease_until < now() AND (
-                    status = 'queued' OR status = 'working' AND crashes + 1 < :max_crashes)
+                WHERE lease_until < now()
+                    AND (status = 'queued' OR status = 'working' AND NOT {_HOPELESS})
                 ORDER BY id LIMIT :limit
                 FOR UPDATE SKIP LOCKED)
             UPDATE photo SET
-                status = 'pending', lease_until = NULL, token = NULL,
+                status = 'pending', lease_until = NULL, token = NULL, holder = NULL,
                 due_at = CASE WHEN expired.status = 'working' THEN now() ELSE due_at END,
                 lane = CASE WHEN expired.status = 'working' THEN 'slow' ELSE lane END,
                 crashes = crashes + (expired.status = 'working')::int,
@@ -231,28 +261,30 @@ def sweep(connection: Connection, *, max_crashes: int, limit: int = 1000) -> tup
                     OR expired.status = 'working' AND crashes + 2 >= :max_crashes
             FROM expired WHERE photo.id = expired.id
             RETURNING expired.status
-        """),
-        {"max_crashes": max_crashes, "limit": limit},
+        """),  # noqa: S608  # our own words
+        {"max_crashes": max_crashes, "max_losses": max_losses, "limit": limit},
     ).scalars()
     statuses = list(before)
     return statuses.count(Status.QUEUED), statuses.count(Status.WORKING)
 
 
-def listings_to_give_up(connection: Connection, *, max_crashes: int) -> list[int]:
+def listings_to_give_up(connection: Connection, *, max_crashes: int, max_losses: int) -> list[int]:
     """The listings of photos that `give_up` would fail; lock them before it."""
     return list(
         connection.execute(
-            text("""
+            text(f"""
             SELECT DISTINCT listing_id FROM photo
-            WHERE status = 'working' AND lease_until < now() AND crashes + 1 >= :max_crashes
+            WHERE status = 'working' AND lease_until < now() AND {_HOPELESS}
             ORDER BY listing_id LIMIT 1000
-        """),
-            {"max_crashes": max_crashes},
+        """),  # noqa: S608  # our own words
+            {"max_crashes": max_crashes, "max_losses": max_losses},
         ).scalars()
     )
 
 
-def give_up(connection: Connection, listing_ids: Sequence[int], *, max_crashes: int) -> list[int]:
+def give_up(
+    connection: Connection, listing_ids: Sequence[int], *, max_crashes: int, max_losses: int
+) -> list[int]:
     """Fails the photos of these listings whose worker died once too often.
 
     Returns:
@@ -260,18 +292,19 @@ def give_up(connection: Connection, listing_ids: Sequence[int], *, max_crashes: 
     """
     return list(
         connection.execute(
-            text("""
+            text(f"""
             UPDATE photo SET status = 'failed', crashes = crashes + 1,
                 error_code = :code,
                 error_detail = 'the worker died ' || crashes + 1 || ' times',
-                lease_until = NULL, token = NULL, finished_at = now()
+                lease_until = NULL, token = NULL, holder = NULL, finished_at = now()
             WHERE listing_id = ANY(:listings) AND status = 'working'
-                AND lease_until < now() AND crashes + 1 >= :max_crashes
+                AND lease_until < now() AND {_HOPELESS}
             RETURNING listing_id
-        """),
+        """),  # noqa: S608  # our own words
             {
                 "listings": list(listing_ids),
                 "max_crashes": max_crashes,
+                "max_losses": max_losses,
                 "code": Crashed.code,
             },
         ).scalars()

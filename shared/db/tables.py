@@ -201,6 +201,9 @@ class Photo(Table):
     due_at: Mapped[datetime] = mapped_column(server_default=func.now())
     lease_until: Mapped[datetime | None]
     token: Mapped[int | None] = mapped_column(comment="fencing token of the claim that holds it")
+    holder: Mapped[int | None] = mapped_column(
+        comment="worker process that claimed it, in all its lives"
+    )
     error_code: Mapped[str | None]
     error_detail: Mapped[str | None]
     content_sha256: Mapped[bytes | None]

@@ -96,7 +96,7 @@ def test_each_lane_has_its_queue(engine: Engine, settings: Settings, valkey: Red
 
 def test_a_hopeless_photo_fails_and_the_feed_says_so(engine: Engine, settings: Settings) -> None:
     record(engine, settings, event())
-    relay = _relay(engine, settings, max_crashes=1)
+    relay = _relay(engine, settings, max_losses=1)
     claim_all(engine, lease_s=0)
     relay.sweep()
     assert rows(engine, "SELECT status, error_code FROM photo") == [("failed", "crashed")]

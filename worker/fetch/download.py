@@ -3,6 +3,7 @@
 HTTP/1.1 only, so that one photo's stall never holds up another's connection.
 """
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -24,10 +25,18 @@ def _whole(download: Download) -> Download:
 class Downloader:
     """Fetches photos and keeps connections between calls. Any number of threads may share it."""
 
-    def __init__(self, settings: PhotoLimits) -> None:
-        """Starts nothing yet; its thread comes with the first photo."""
+    def __init__(
+        self, settings: PhotoLimits, *, leave_at: Callable[[], float] = lambda: math.inf
+    ) -> None:
+        """Starts nothing yet; its thread comes with the first photo.
+
+        Args:
+            settings: limits of each photo and of all together.
+            leave_at: asked again and again; from then on (monotonic) all photos are `Overdue`,
+                those that are on their way too.
+        """
         self._settings = settings
-        self._loop = FetchLoop(settings)
+        self._loop = FetchLoop(settings, leave_at=leave_at)
 
     def fetch(
         self,

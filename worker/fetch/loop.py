@@ -4,6 +4,7 @@ All callers share its connections and its limits, so a host sees one client with
 connections, whatever the number of batches in work.
 """
 
+import math
 import os
 import threading
 import time
@@ -39,9 +40,12 @@ _FIRST_BODY_BYTES: Final = 256 << 10
 class FetchLoop:
     """Runs in a thread of its own from the first errand on, until it is closed."""
 
-    def __init__(self, settings: PhotoLimits) -> None:
-        """Starts nothing yet."""
+    def __init__(
+        self, settings: PhotoLimits, *, leave_at: Callable[[], float] = lambda: math.inf
+    ) -> None:
+        """Starts nothing yet; `leave_at` says from when on (monotonic) all photos are left."""
         self._settings = settings
+        self._leave_at = leave_at
         self._reactor = self._new_reactor()
         self._calls: set[Call[object]] = set()
         self._spare: list[Exchange] = []
@@ -126,6 +130,8 @@ class FetchLoop:
         if now - self._looked_at >= _LOOK_S:
             self._looked_at = now
             self._calls = {call for call in self._calls if not call.ended}
+            if now > self._leave_at():
+                self._leave_all()
             self._give_up(now)
             self._leave_stragglers(now)
             self._make_room(now)
@@ -285,6 +291,14 @@ class FetchLoop:
             return TooSlow(error) if errand.call in late and waits_for_host else None
 
         self._end_waiting(given_up)
+
+    def _leave_all(self) -> None:
+        """Ends all photos that have not arrived: others have time for them."""
+        for curl, (errand, exchange) in [*self._under_way.items()]:
+            del self._under_way[curl]
+            self._reactor.abandon(curl)
+            self._fall(errand, exchange, Overdue())
+        self._end_waiting(lambda _errand: Overdue())
 
     def _make_room(self, now: float) -> None:
         """Lets in what will have been started within a deadline."""

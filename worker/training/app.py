@@ -17,5 +17,8 @@ def training_app(settings: Settings, stopping: Callable[[], bool]) -> Celery:
     """The application of a training worker; `stopping` says when it was asked to end."""
     app = make_app(settings)
     engine = make_engine(settings, role="training", connections=3)
-    add_task(app, TRAIN, TrainingWorker(engine, ModelStore(settings), stopping).train)
+    worker = TrainingWorker(
+        engine, ModelStore(settings), stopping, lease_s=settings.training_lease_s
+    )
+    add_task(app, TRAIN, worker.train)
     return app

@@ -8,10 +8,10 @@ from typing import Any, Self
 import structlog
 from pydantic import ValidationError
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError
 
 from shared.db import training_runs
 from shared.db.retry import retrying, transient
+from shared.db.session import DATABASE_ERRORS
 from shared.db.training_runs import TrainingClaim
 from shared.errors import SetupError, TaggerError
 from worker.model.registry import register
@@ -20,9 +20,6 @@ from worker.training.request import TrainingRequest, perform
 
 log = structlog.get_logger()
 
-#: Renewed by heartbeats, so that a worker that was lost is noticed this late.
-_LEASE_S = 120.0
-_BEAT_S = 20.0
 #: How long the end of a run is written again while Postgres is away; the lease lives on.
 _PATIENCE_S = 600.0
 
@@ -30,13 +27,16 @@ _PATIENCE_S = 600.0
 class TrainingWorker:
     """Does the runs that messages name, one at a time."""
 
-    def __init__(self, engine: Engine, store: ModelStore, stopping: Callable[[], bool]) -> None:
+    def __init__(
+        self, engine: Engine, store: ModelStore, stopping: Callable[[], bool], *, lease_s: float
+    ) -> None:
         """Does nothing yet.
 
         Args:
             engine: where the runs are.
             store: takes the artifacts that are made.
             stopping: whether this process was asked to stop; asked after every epoch.
+            lease_s: renewed by heartbeats; so late is it noticed that this process is lost.
 
         Raises:
             SetupError: the process is one of several that are to train one network together.
@@ -46,18 +46,19 @@ class TrainingWorker:
         self._engine = engine
         self._store = store
         self._stopping = stopping
+        self._lease_s = lease_s
 
     def train(self, ids: list[int]) -> None:
         """Does a run, unless it is done or another worker's; its row always says how it ended."""
         for run_id in ids:
             with self._engine.begin() as connection:
-                held = training_runs.claim(connection, run_id, lease_s=_LEASE_S)
+                held = training_runs.claim(connection, run_id, lease_s=self._lease_s)
             if held is not None:
                 self._run(held)
 
     def _run(self, held: TrainingClaim) -> None:
         log.info("training.started", run=held.id, attempt=held.attempt, request=held.request)
-        with _Heartbeat(self._engine, held, self._stopping) as heartbeat:
+        with _Heartbeat(self._engine, held, self._stopping, self._lease_s) as heartbeat:
             try:
                 request = TrainingRequest.model_validate(held.request)
                 perform(request, heartbeat.show)
@@ -115,8 +116,15 @@ class _Stopping(Exception):
 class _Heartbeat:
     """Renews a run's lease from a thread of its own: an epoch may outlast the lease."""
 
-    def __init__(self, engine: Engine, held: TrainingClaim, stopping: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        held: TrainingClaim,
+        stopping: Callable[[], bool],
+        lease_s: float,
+    ) -> None:
         self._engine = engine
+        self._lease_s = lease_s
         self._held = held
         self._stopping = stopping
         self._progress: dict[str, Any] = {"stage": "reading photos"}
@@ -147,16 +155,16 @@ class _Heartbeat:
             raise _Stopping
 
     def _beat(self) -> None:
-        while not self._stop.wait(_BEAT_S):
+        while not self._stop.wait(self._lease_s / 6):
             self._renew()
 
     def _renew(self) -> None:
         try:
             with self._engine.begin() as connection:
                 self._lost = not training_runs.heartbeat(
-                    connection, self._held, self._progress, lease_s=_LEASE_S
+                    connection, self._held, self._progress, lease_s=self._lease_s
                 )
-        except DBAPIError as error:
+        except DATABASE_ERRORS as error:
             if not transient(error):
                 raise
             # Postgres is away; if it stays away, the lease ends and the run goes on elsewhere.

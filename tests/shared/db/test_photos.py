@@ -23,7 +23,7 @@ def _claim(engine: Engine, ids: list[int], lease_s: float = 60) -> list[photos.C
 
 def _sweep(engine: Engine) -> tuple[int, int]:
     with engine.begin() as connection:
-        return photos.sweep(connection, max_crashes=3)
+        return photos.sweep(connection, max_crashes=3, max_losses=5)
 
 
 def _ten_photos(engine: Engine, settings: Settings) -> None:
@@ -97,23 +97,70 @@ def test_a_live_lease_is_left_alone(engine: Engine, settings: Settings) -> None:
     assert _sweep(engine) == (0, 0)
 
 
-def test_a_photo_that_lost_two_workers_travels_alone_and_fails_the_third_time(
+def _crash(engine: Engine) -> None:
+    """A worker claims all that is due, dies, and is seen to be dead."""
+    claims = claim_all(engine, holder=7)
+    with engine.begin() as connection:
+        assert photos.take_back(connection, 7) == len(claims)
+
+
+def _give_up(engine: Engine) -> int:
+    most = {"max_crashes": 3, "max_losses": 5}
+    with engine.begin() as connection:
+        owners = photos.listings_to_give_up(connection, **most)
+        assert photos.give_up(connection, owners, **most) == owners
+    return len(owners)
+
+
+def test_a_photo_whose_worker_died_twice_travels_alone_and_fails_the_third_time(
     engine: Engine, settings: Settings
 ) -> None:
     record(engine, settings, event())
     for crash, alone in ((1, False), (2, True)):
-        claim_all(engine, lease_s=0)
+        _crash(engine)
         assert _sweep(engine) == (0, 1)
         assert rows(engine, "SELECT crashes, alone, lane, status FROM photo") == [
             (crash, alone, "slow", "pending")
         ]
-    claim_all(engine, lease_s=0)
+    _crash(engine)
     assert _sweep(engine) == (0, 0)
-    with engine.begin() as connection:
-        owners = photos.listings_to_give_up(connection, max_crashes=3)
-        assert photos.give_up(connection, owners, max_crashes=3) == owners
+    assert _give_up(engine) == 1
     assert rows(engine, "SELECT status, error_code, crashes FROM photo") == [
         ("failed", "crashed", 3)
+    ]
+
+
+def test_a_photo_that_was_lost_with_its_worker_gets_more_chances(
+    engine: Engine, settings: Settings
+) -> None:
+    record(engine, settings, event())
+    for _ in range(4):
+        claim_all(engine, lease_s=0)
+        assert _give_up(engine) == 0
+        assert _sweep(engine) == (0, 1)
+    assert rows(engine, "SELECT crashes, alone FROM photo") == [(4, True)]
+    claim_all(engine, lease_s=0)
+    assert _sweep(engine) == (0, 0)
+    assert _give_up(engine) == 1
+
+
+def test_only_what_a_dead_process_holds_is_taken_back_and_it_cannot_write(
+    engine: Engine, settings: Settings
+) -> None:
+    record(engine, settings, event("L1"))
+    with engine.begin() as connection:
+        model_id = register(connection)
+    [dead] = claim_all(engine, holder=7)
+    record(engine, settings, event("L2"))
+    [other] = claim_all(engine, holder=8)
+    with engine.begin() as connection:
+        assert photos.take_back(connection, 7) == 1
+    assert settle(engine, tagged(dead, model_id, [0.9, 0.1])) == set()
+    assert settle(engine, tagged(other, model_id, [0.9, 0.1])) == {other.id}
+    assert _sweep(engine) == (0, 1)
+    assert rows(engine, "SELECT status, holder FROM photo ORDER BY id") == [
+        ("pending", None),
+        ("tagged", None),
     ]
 
 
@@ -123,7 +170,7 @@ def test_before_its_last_chance_it_is_alone_however_few_there_are(
     record(engine, settings, event())
     claim_all(engine, lease_s=0)
     with engine.begin() as connection:
-        assert photos.sweep(connection, max_crashes=2) == (0, 1)
+        assert photos.sweep(connection, max_crashes=2, max_losses=5) == (0, 1)
     assert rows(engine, "SELECT crashes, alone FROM photo") == [(1, True)]
 
 
