@@ -14,7 +14,7 @@ _SUPERVISE = """
 import sys
 from shared.supervisor import Supervisor
 command = [sys.executable, "-c", sys.argv[1]]
-sys.exit(Supervisor([command], grace_s=1, hopeless=78).run())
+sys.exit(Supervisor([command], grace_s=1, hopeless=78, well_s=0.5).run())
 """
 
 
@@ -23,7 +23,7 @@ def _start(child: str, folder: Path) -> subprocess.Popen[bytes]:
         [sys.executable, "-c", _SUPERVISE, child],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     )
 
 
@@ -40,6 +40,19 @@ def test_a_process_that_dies_is_started_again(tmp_path: Path) -> None:
     _wait(lambda: starts.exists() and len(starts.read_text()) >= 2)
     supervisor.send_signal(signal.SIGTERM)
     assert supervisor.wait(10) == 0
+
+
+def test_a_process_that_was_well_and_ended_by_itself_is_started_again_at_once(
+    tmp_path: Path,
+) -> None:
+    supervisor = _start("open('starts', 'a').write('x'); import time; time.sleep(1)", tmp_path)
+    starts = tmp_path / "starts"
+    _wait(lambda: starts.exists() and len(starts.read_text()) >= 3)
+    supervisor.send_signal(signal.SIGTERM)
+    output, _ = supervisor.communicate(timeout=10)
+    assert supervisor.returncode == 0
+    assert output.count(b"worker.recycled") >= 2
+    assert b"worker.died" not in output
 
 
 def test_a_set_up_that_cannot_work_ends_it_all(tmp_path: Path) -> None:

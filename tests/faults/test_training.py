@@ -1,0 +1,118 @@
+"""A training that is killed goes on where it was, and tagging goes on beside it."""
+
+import importlib.util
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from sqlalchemy import Engine
+
+from dev.fleet import Fleet
+from dev.listings import PhotoFile, write_events
+from dev.origin import Origin
+from tests.faults.aftermath import Aftermath
+from tests.marketplace import rows
+from tests.settled import assert_quiet
+from tests.worker.training.shapes import write_shapes
+
+_EPOCHS = 8
+_SHAPES = 3000
+
+
+def _wait(condition: Callable[[], object], timeout_s: float = 240) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def _run(engine: Engine) -> tuple[str, int, dict[str, Any]]:
+    """Status, attempt and progress of the training."""
+    [(status, attempt, progress)] = rows(
+        engine, "SELECT status, attempt, coalesce(progress, '{}') FROM training_run"
+    )
+    return status, attempt, progress
+
+
+def _tag(engine: Engine, fleet: Fleet, photos: list[PhotoFile], origin: Origin, name: str) -> float:
+    """Publishes photos under listings of this name; returns how long it takes to tag them."""
+    file = fleet.folder / f"{name}.jsonl"
+    write_events(photos, origin.url, file)
+    file.write_text(
+        file.read_text().replace('"listing-', f'"{name}-').replace('"created-', '"new-')
+    )
+    file.write_text(file.read_text().replace('"new-', f'"{name}-'))
+    began = time.monotonic()
+    assert fleet.run("produce", file.name).returncode == 0
+    query = """SELECT count(*) FROM photo JOIN listing ON listing.id = listing_id
+        WHERE status = 'tagged' AND external_id LIKE :name || '-%'"""
+    _wait(lambda: rows(engine, query, name=name) == [(len(photos),)], timeout_s=120)
+    return time.monotonic() - began
+
+
+@pytest.mark.row("F21")
+@pytest.mark.long
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(
+    importlib.util.find_spec("tensorflow") is None, reason="needs the extra `train`"
+)
+def test_a_training_that_was_killed_goes_on_from_its_checkpoint_and_tagging_beside_it(
+    engine: Engine,
+    fleet: Fleet,
+    aftermath: Aftermath,
+    photos: list[PhotoFile],
+    origin: Origin,
+    tmp_path: Path,
+) -> None:
+    write_shapes(tmp_path / "data", _SHAPES)
+    fleet.environment["TAGGER_TRAINING_LEASE_S"] = "12"
+    many = photos * 20
+    fleet.start("relay", "relay")
+    fleet.start("worker", "worker", "--processes", "1")
+    _tag(engine, fleet, photos, origin, "warm")
+    alone_s = _tag(engine, fleet, many, origin, "alone")
+
+    supervisor = fleet.start("training", "worker", "--queues", "training")
+    asked = fleet.run(
+        *("train", "--queue", "--recipe", "paper-vanilla", "--epochs", str(_EPOCHS)),
+        *("--data", "data", "--out", "model"),
+    )
+    assert asked.returncode == 0, asked.stderr
+    _wait(lambda: "epoch" in _run(engine)[2])
+    beside_s = _tag(engine, fleet, many, origin, "beside")
+    status, attempt, progress = _run(engine)
+    assert (status, attempt) == ("running", 1), "the training was over too soon to show anything"
+    # A third of the pace, and a little for a machine that is busy with other things.
+    assert beside_s < 3 * alone_s + 5
+
+    done = progress["epoch"]
+    assert done < _EPOCHS - 1
+    _wait(lambda: _run(engine)[2].get("epoch", 0) > done)
+    _, _, progress = _run(engine)
+    time.sleep(0.3 * _SHAPES / progress["photos_per_s"])
+    [process] = psutil.Process(supervisor).children()
+    process.kill()
+    aftermath.fault_is_over()
+    done = _run(engine)[2]["epoch"]
+    assert done < _EPOCHS, "it was killed in the middle"
+    epochs: set[int] = set()
+
+    def over() -> bool:
+        status, attempt, progress = _run(engine)
+        if attempt == 2 and progress.get("stage") == "network" and "epoch" in progress:
+            epochs.add(progress["epoch"])
+        return status in ("succeeded", "failed")
+
+    during_s = _tag(engine, fleet, many, origin, "after")
+    assert during_s < 3 * alone_s + 5
+    _wait(over)
+    assert _run(engine)[:2] == ("succeeded", 2)
+    assert epochs
+    assert min(epochs) >= done
+    [(recipe,)] = rows(engine, "SELECT recipe FROM model WHERE status = 'candidate'")
+    assert recipe["epochs_taken"] == _EPOCHS
+    aftermath.check(len(photos) + 3 * len(many))
+    assert_quiet(fleet, "relay", "worker", "training", allowed=("relay.swept", "worker.died"))

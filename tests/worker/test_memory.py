@@ -1,0 +1,66 @@
+"""A process that keeps too much memory ends warmly, one that takes far too much at once."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from worker.memory import EXIT_MEMORY
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux")
+
+_PROGRAM = """
+import os, signal, sys, time
+from worker.memory import MemoryWatch, resident_bytes
+signal.signal(signal.SIGTERM, lambda *_: (print("asked", flush=True), sys.exit(0)))
+before = resident_bytes()
+MemoryWatch(recycle_bytes=before + (40 << 20), max_bytes=before + (200 << 20), kept_s=0.5)
+"""
+
+
+def _run(rest: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", _PROGRAM + rest],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_one_that_keeps_too_much_is_asked_to_end_once() -> None:
+    ended = _run(
+        "signal.signal(signal.SIGTERM, lambda *_: print('asked', flush=True))\n"
+        "kept = b'x' * (80 << 20)\ntime.sleep(3)"
+    )
+    assert ended.returncode == 0
+    assert ended.stdout.count("asked") == ended.stdout.count("memory.recycling") == 1
+
+
+def test_what_is_taken_for_a_moment_is_no_reason() -> None:
+    ended = _run(
+        "for _ in range(20):\n"
+        "    taken = b'x' * (80 << 20); time.sleep(0.1); del taken; time.sleep(0.15)"
+    )
+    assert ended.returncode == 0
+    assert "asked" not in ended.stdout
+
+
+def test_one_that_takes_far_too_much_ends_at_once() -> None:
+    ended = _run(
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\ntaken = b'x' * (400 << 20)\ntime.sleep(30)"
+    )
+    assert ended.returncode == EXIT_MEMORY
+    assert "memory.too_much" in ended.stdout
+
+
+def test_a_limit_below_what_the_process_starts_with_recycles_nothing() -> None:
+    ended = _run(
+        "MemoryWatch(recycle_bytes=1 << 20, max_bytes=before + (200 << 20), kept_s=0.1)\n"
+        "time.sleep(1)"
+    )
+    assert ended.returncode == 0
+    assert "asked" not in ended.stdout
+    assert "memory.limit_too_low" in ended.stdout
