@@ -34,7 +34,7 @@ _LOOK_S: Final = 0.1
 _IDLE_S: Final = 1.0
 #: So long may callers' `quick` keep it from its transfers, before it leaves photos to them.
 _QUICK_S: Final = 0.05
-_FIRST_BODY_BYTES: Final = 256 << 10
+_FIRST_BODY_BYTES: Final = 128 << 10
 
 
 class FetchLoop:
