@@ -17,20 +17,16 @@ from ipaddress import (
 from typing import Final
 from urllib.parse import quote, urljoin
 
+from shared.domain.host import canonical_host
 from shared.errors import BadUrl
 
 MAX_URL_CHARACTERS: Final = 2048
-MAX_HOST_CHARACTERS: Final = 253  # RFC 1035, section 2.3.4
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _URL: Final = re.compile(r"(https?)://([^/?#]+)([^?#]*)(\?[^#]*)?(?:#.*)?", re.IGNORECASE)
 _AUTHORITY: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:@%]+)(?::([0-9]{0,5}))?")
-_HOST: Final = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
-_NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
 #: Whitespace and controls of ASCII and Latin-1, and the backslash that browsers read as a slash.
 _FORBIDDEN: Final = re.compile(r"[\x00-\x20\x7f-\xa0\\]|[^\S ]")
-#: IDNA 2003 and 2008 make different hosts of these (UTS 46, section 4.1.1); guess neither.
-_AMBIGUOUS: Final = re.compile("[\u00df\u1e9e\u03c2\u200c\u200d]")
 
 #: RFC 6890 and the IANA registry of special-purpose addresses, plus one cloud's own.
 _SPECIAL_V4: Final = tuple(
@@ -136,8 +132,12 @@ def check_url(url: str, *, allowed_ports: frozenset[int]) -> str:
     port = int(parts[2]) if parts[2] else _DEFAULT_PORTS[scheme]
     if port not in allowed_ports:
         raise BadUrl(f"port {port} is not among TAGGER_ALLOWED_PORTS")
+    try:
+        host = canonical_host(parts[1])
+    except ValueError as error:
+        raise BadUrl(str(error)) from None
     suffix = "" if port == _DEFAULT_PORTS[scheme] else f":{port}"
-    return f"{scheme}://{_host(parts[1])}{suffix}{_ascii(path) or '/'}{_ascii(query or '')}"
+    return f"{scheme}://{host}{suffix}{_ascii(path) or '/'}{_ascii(query or '')}"
 
 
 def join_redirect(base: str, location: str) -> str:
@@ -153,49 +153,6 @@ def join_redirect(base: str, location: str) -> str:
         return urljoin(base, location)
     except ValueError:
         raise BadUrl("malformed redirect") from None
-
-
-def _host(text: str) -> str:
-    if text.startswith("["):
-        try:
-            return f"[{IPv6Address(text[1:-1]).compressed}]"
-        except AddressValueError:
-            raise BadUrl("malformed IPv6 address") from None
-    host = _idna(text).lower().removesuffix(".")
-    if len(host) > MAX_HOST_CHARACTERS or not _HOST.fullmatch(host):
-        raise BadUrl("malformed host")
-    labels = host.split(".")
-    return str(_ipv4(labels)) if _NUMBER.fullmatch(labels[-1]) else host
-
-
-def _idna(host: str) -> str:
-    if host.isascii():
-        return host
-    if len(host) > MAX_HOST_CHARACTERS or _AMBIGUOUS.search(host):
-        raise BadUrl("host name has no single ASCII form")
-    try:
-        return host.encode("idna").decode("ascii")
-    except UnicodeError:
-        raise BadUrl("host name has no ASCII form") from None
-
-
-def _ipv4(labels: list[str]) -> IPv4Address:
-    """One to four numbers, decimal, octal or hexadecimal, as inet_aton(3) reads them."""
-    try:
-        *bytes_, rest = [_number(label) for label in labels]
-        if len(bytes_) > 3 or max(bytes_, default=0) > 255 or rest >= 256 ** (4 - len(bytes_)):
-            raise BadUrl("malformed IPv4 address")
-    except ValueError:
-        raise BadUrl("malformed IPv4 address") from None
-    head = sum(byte << (24 - 8 * place) for place, byte in enumerate(bytes_))
-    return IPv4Address(head + rest)
-
-
-def _number(label: str) -> int:
-    if not _NUMBER.fullmatch(label):
-        raise ValueError(label)
-    octal = len(label) > 1 and label.isdecimal() and label.startswith("0")
-    return int(label, 8) if octal else int(label, 0)
 
 
 def _ascii(text: str) -> str:
