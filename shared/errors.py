@@ -2,10 +2,10 @@
 
     TaggerError
     ├── PhotoError                 one photo cannot be tagged (now, or ever)
-    │   ├── FetchError             BadUrl, BlockedAddress, TooManyRedirects, Unresolvable,
-    │   │                          Unreachable, TlsFailed, TooSlow, TooLarge, Truncated,
-    │   │                          NotFound, Forbidden, BadResponse, Overdue,
-    │   │                          RetryAfter: RateLimited, OriginUnavailable
+    │   ├── FetchError             BadUrl, BlockedHost, BlockedAddress, TooManyRedirects,
+    │   │                          Unresolvable, Unreachable, TlsFailed, TooSlow, TooLarge,
+    │   │                          Truncated, NotFound, Forbidden, Disallowed, BadResponse,
+    │   │                          Overdue, RetryAfter: RateLimited, OriginUnavailable
     │   ├── DecodeError            NotAnImage, UnsupportedFormat, TooSmall, TooManyPixels,
     │   │                          Undecodable
     │   └── ModelError, Crashed, Unexpected
@@ -57,6 +57,12 @@ class BadUrl(FetchError):
     """The URL is not one that photos are fetched from."""
 
     code = "bad_url"
+
+
+class BlockedHost(FetchError):
+    """The settings keep the photo's host out."""
+
+    code = "blocked_host"
 
 
 class BlockedAddress(FetchError):
@@ -122,6 +128,12 @@ class Forbidden(FetchError):
     """The origin refuses to hand out the photo."""
 
     code = "forbidden"
+
+
+class Disallowed(FetchError):
+    """The origin asks programs not to use the photo, by X-Robots-Tag."""
+
+    code = "disallowed"
 
 
 class RetryAfter(FetchError):

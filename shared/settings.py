@@ -6,7 +6,9 @@ files that hold these URLs; everything else is `TAGGER_<NAME>`. `tagger dev up` 
 """
 
 import os
+import re
 from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -16,15 +18,25 @@ from pydantic import (
     PositiveInt,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from shared.domain.host import hosts_from_commas, is_within
 from shared.errors import SetupError
 from shared.servers import VARIABLES, given_url, refuse_known_password
 
 SERVICES_ENV = Path(".tagger/services.env")
 DEFAULT_MODEL = Path(__file__).resolve().parent.parent / "models" / "default"
+
+PRODUCT = "listing-tagger"
+#: A URL, or a mail address, of characters that a comment of a header holds as they are
+#: (RFC 9110, section 5.6.5). No URL with a user in it: that may be a password.
+_OPERATOR = re.compile(
+    r"https?://[!-'*-.0-?A-\[\]-~]+(/[!-'*-\[\]-~]*)?|[!-'*-.0-9;-?A-\[\]-~]+@[!-'*-?A-\[\]-~]+"
+)
+_PRINTABLE = re.compile(r"[!-~]([ -~]*[!-~])?")
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 S = TypeVar("S", bound="PhotoLimits")
@@ -56,7 +68,19 @@ class PhotoLimits(BaseSettings):
     connections: PositiveInt = 512
     #: What one process expects to arrive, and what has arrived and is not yet decoded.
     max_bytes_in_flight: PositiveInt = 64 << 20
-    user_agent: str = "listing-tagger/0.1"
+    #: Whom an origin may turn to: a URL or a mail address, sent in every User-Agent.
+    operator: Annotated[str, Field(max_length=200)] | None = None
+    #: Sent whole instead of `listing-tagger/<version> (+<operator>)`.
+    user_agent: Annotated[str, Field(max_length=500)] | None = None
+    #: Comma-separated names and addresses, checked at every hop. A name stands for itself and
+    #: all below it. Without any, photos may come from every host whose address is public.
+    allowed_hosts: Annotated[frozenset[str], NoDecode] = frozenset()
+    #: In the same form; these win. An address among them is not dialled under a name, either.
+    denied_hosts: Annotated[frozenset[str], NoDecode] = frozenset()
+    #: Whether `X-Robots-Tag: noindex` and its like end a photo as `disallowed`. Off, since such
+    #: headers speak to search engines, while photos here come from listings of your own
+    #: marketplace, whose sellers hand them in to be found.
+    respect_robots_tag: bool = False
     #: Lets photos come from loopback and private networks, for development and tests; never
     #: from link-local addresses, where clouds keep their credentials.
     allow_private_hosts: bool = False
@@ -71,6 +95,46 @@ class PhotoLimits(BaseSettings):
     @classmethod
     def _ports_from_commas(cls, value: object) -> object:
         return value.split(",") if isinstance(value, str) else value
+
+    @field_validator("operator")
+    @classmethod
+    def _is_reachable(cls, operator: str | None) -> str | None:
+        if operator is not None and not _OPERATOR.fullmatch(operator):
+            raise ValueError("neither an http or https URL nor a mail address")
+        return operator
+
+    @field_validator("user_agent")
+    @classmethod
+    def _fits_a_header(cls, agent: str | None) -> str | None:
+        if agent is not None and not _PRINTABLE.fullmatch(agent):
+            raise ValueError("not printable ASCII")
+        return agent
+
+    @field_validator("allowed_hosts", "denied_hosts", mode="before")
+    @classmethod
+    def _hosts_from_commas(cls, value: object) -> object:
+        return hosts_from_commas(value) if isinstance(value, str) else value
+
+    @field_validator("denied_hosts")
+    @classmethod
+    def _something_is_left(cls, denied: frozenset[str], info: ValidationInfo) -> frozenset[str]:
+        allowed: frozenset[str] = info.data.get("allowed_hosts", frozenset())
+        if allowed and all(is_within(host, denied) for host in allowed):
+            raise ValueError("denies every host in TAGGER_ALLOWED_HOSTS")
+        return denied
+
+    @property
+    def agent(self) -> str:
+        """The User-Agent of every request."""
+        if self.user_agent is not None:
+            return self.user_agent
+        return _product() + (f" (+{self.operator})" if self.operator else "")
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether origins that are not our own cannot tell whose requests these are."""
+        named = self.operator is not None or self.user_agent is not None
+        return not (named or self.allow_private_hosts)
 
 
 class Settings(PhotoLimits):
@@ -165,6 +229,14 @@ def load_photo_limits() -> PhotoLimits:
         SetupError: as `load_settings`.
     """
     return _load(PhotoLimits)
+
+
+@lru_cache(maxsize=1)
+def _product() -> str:
+    try:
+        return f"{PRODUCT}/{version(PRODUCT)}"
+    except PackageNotFoundError:  # a source tree beside its libraries, as some images have it
+        return PRODUCT
 
 
 def _load(kind: type[S]) -> S:

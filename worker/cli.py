@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+import structlog
 import typer
 from pydantic import ValidationError
 
@@ -15,6 +16,8 @@ from shared.errors import SetupError
 from shared.settings import load_settings
 from shared.supervisor import EXIT_SETUP, Supervisor
 from worker.training.recipes import DEFAULT, RECIPES
+
+log = structlog.get_logger()
 
 _QUEUES = [*Lane, TRAINING_QUEUE]
 
@@ -50,6 +53,8 @@ def worker(
         if TRAINING_QUEUE in names:
             count, threads = processes or 1, 1
         layout = [(",".join(names), f"{names[0]}-{n + 1}") for n in range(count)]
+    if TRAINING_QUEUE not in layout[0][0] and settings.is_anonymous:
+        log.warning("worker.anonymous", hint="set TAGGER_OPERATOR to a URL or mail address")
     supervisor = Supervisor(
         [
             [

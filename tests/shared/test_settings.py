@@ -1,5 +1,6 @@
 """Settings come from the environment, are checked, and never show their secrets."""
 
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,16 @@ def test_a_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch) ->
         ("TAGGER_FETCH_DEADLINE_S", "-1"),
         ("TAGGER_ALLOWED_PORTS", "80,hush"),
         ("TAGGER_FETCH_DEADLIN_S", "hush"),
+        ("TAGGER_ALLOWED_HOSTS", "hush.example,https://hush.example"),
+        ("TAGGER_DENIED_HOSTS", "*.hush.example"),
+        ("TAGGER_RESPECT_ROBOTS_TAG", "hush"),
+        ("TAGGER_OPERATOR", "hush"),
+        ("TAGGER_OPERATOR", "https://hush.example/\r\nX-Evil: 1"),
+        ("TAGGER_OPERATOR", "https://hush.example/)("),
+        ("TAGGER_OPERATOR", "https://user:hush@a.example/"),
+        ("TAGGER_OPERATOR", "hush@a.example b"),
+        ("TAGGER_USER_AGENT", "hush\r\nX-Evil: 1"),
+        ("TAGGER_USER_AGENT", "hush "),
     ],
 )
 def test_a_wrong_setting_is_named_and_its_value_is_not(
@@ -109,3 +120,49 @@ def test_no_server_has_a_default_and_a_well_known_password_stops_every_command(
     (tmp_path / SERVICES_ENV).write_text("REDIS_URL=redis://:@valkey/0\n")
     with pytest.raises(SetupError, match="REDIS_URL has an empty password"):
         load_settings()
+
+
+def test_hosts_are_kept_in_one_spelling(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TAGGER_ALLOWED_HOSTS", "Example.COM., 0x08.8.8.8")
+    monkeypatch.setenv("TAGGER_DENIED_HOSTS", "bad.example.com")
+    assert load_settings().allowed_hosts == {"example.com", "8.8.8.8"}
+    assert load_settings().denied_hosts == {"bad.example.com"}
+
+
+def test_lists_that_let_no_host_through_refuse_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TAGGER_ALLOWED_HOSTS", "cdn.example.com,example.com")
+    monkeypatch.setenv("TAGGER_DENIED_HOSTS", "example.com")
+    with pytest.raises(SetupError, match=r"TAGGER_DENIED_HOSTS: .* denies every host"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("variables", "agent"),
+    [
+        ({}, f"listing-tagger/{version('listing-tagger')}"),
+        (
+            {"OPERATOR": "https://shop.example/bot"},
+            f"listing-tagger/{version('listing-tagger')} (+https://shop.example/bot)",
+        ),
+        (
+            {"OPERATOR": "photos@shop.example"},
+            f"listing-tagger/{version('listing-tagger')} (+photos@shop.example)",
+        ),
+        ({"OPERATOR": "a@b.example", "USER_AGENT": "Shop/1 (bot)"}, "Shop/1 (bot)"),
+    ],
+)
+def test_the_user_agent_names_the_version_and_the_operator(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], agent: str
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(f"TAGGER_{name}", value)
+    settings = load_settings()
+    assert settings.agent == agent
+    assert settings.is_anonymous == (not variables)
+
+
+def test_who_fetches_from_their_own_network_need_not_name_themselves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TAGGER_ALLOW_PRIVATE_HOSTS", "true")
+    assert not load_settings().is_anonymous

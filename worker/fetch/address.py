@@ -67,16 +67,44 @@ _SPECIAL_V6: Final = tuple(
         "3fff::/20",  # documentation
     )
 )
+#: Services that hand out credentials and are not at link-local addresses.
+_METADATA: Final = frozenset(
+    ip_address(address)
+    for address in (
+        "100.100.100.200",  # Alibaba
+        "168.63.129.16",  # Azure
+        "192.0.0.192",  # Oracle
+        "fd00:42::42",  # Scaleway
+        "fd00:ec2::254",  # Amazon
+        "fd20:ce::254",  # Google
+    )
+)
+#: Where IPv6 carries an IPv4 address that a gateway may dial, and how many bits come after it.
+_CARRIERS: Final = tuple(
+    (IPv6Network(block), low_bits)
+    for block, low_bits in (
+        ("::/96", 0),  # compatible
+        ("::ffff:0:0/96", 0),  # mapped
+        ("::ffff:0:0:0/96", 0),  # translated
+        ("64:ff9b::/96", 0),  # NAT64
+        ("64:ff9b:1::/48", 0),  # NAT64 of one's own, with the usual length
+        ("2002::/16", 80),  # 6to4
+    )
+)
 
 
-def is_link_local(address: str) -> bool:
-    """Whether a numeric address is link-local, also where IPv6 carries it as IPv4."""
+def hands_out_credentials(address: str) -> bool:
+    """Whether clouds may keep their metadata services at a numeric address.
+
+    That is every link-local address, and those that some clouds chose elsewhere; also where
+    IPv6 carries them as IPv4.
+    """
     try:
         parsed = ip_address(address)
     except ValueError:
         return False
-    mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
-    return (mapped or parsed).is_link_local
+    inner = _carried_v4(parsed) if isinstance(parsed, IPv6Address) else None
+    return any(one.is_link_local or one in _METADATA for one in (parsed, inner) if one is not None)
 
 
 def is_public(address: str) -> bool:
@@ -104,6 +132,13 @@ def _is_public_v6(address: str) -> bool:
         and v6 in _GLOBAL_V6
         and not any(v6 in block for block in _SPECIAL_V6)
     )
+
+
+def _carried_v4(v6: IPv6Address) -> IPv4Address | None:
+    for block, low_bits in _CARRIERS:
+        if v6 in block:
+            return IPv4Address(int(v6) >> low_bits & 0xFFFF_FFFF)
+    return None
 
 
 def check_url(url: str, *, allowed_ports: frozenset[int]) -> str:

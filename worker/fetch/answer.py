@@ -7,6 +7,7 @@ from typing import Final
 
 from shared.errors import (
     BadResponse,
+    Disallowed,
     FetchError,
     Forbidden,
     NotFound,
@@ -15,14 +16,16 @@ from shared.errors import (
     TooLarge,
     Truncated,
 )
+from worker.fetch.robots import forbidding_rule
 
 MAX_HEAD_BYTES: Final = 64 << 10
 MAX_RETRY_AFTER_S: Final = 86_400.0
 
+_ROBOTS_TAG: Final = "x-robots-tag"
 #: The fields that anybody asks for.
 _FIELDS: Final = {
     name.encode(): name
-    for name in ("content-encoding", "content-length", "location", "retry-after")
+    for name in ("content-encoding", "content-length", "location", "retry-after", _ROBOTS_TAG)
 }
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _FINAL: Final[dict[int, Callable[[str], FetchError]]] = {
@@ -42,12 +45,13 @@ class Head:
         complete: whether the empty line that ends the headers has come.
     """
 
-    __slots__ = ("_fields", "_read_bytes", "complete", "status")
+    __slots__ = ("_fields", "_read_bytes", "_robots_tags", "complete", "status")
 
     def __init__(self) -> None:
         self.status = 0
         self.complete = False
         self._fields: dict[str, str] = {}
+        self._robots_tags: list[str] = []
         self._read_bytes = 0
 
     def feed(self, line: bytes) -> None:
@@ -59,17 +63,27 @@ class Head:
         self._read_bytes += len(line)
         if self._read_bytes > MAX_HEAD_BYTES:
             raise BadResponse(f"more than {MAX_HEAD_BYTES} bytes of headers")
+        if self.complete and self.status >= 200:
+            return  # a trailer, which changes nothing of what was answered
         if line.startswith(b"HTTP/"):  # a new answer, after a 100 or 103
             self.status = int(line[9:12]) if line[9:12].isdigit() else 0
             self.complete = False
             self._fields.clear()
+            self._robots_tags.clear()
         elif not line.strip():
             self.complete = True
         elif not self.complete:
-            name, _, value = line.partition(b":")
-            known = _FIELDS.get(name.strip().lower())
-            if known is not None:
-                self._add(known, _text(value.strip()))
+            self._read_field(line)
+
+    def _read_field(self, line: bytes) -> None:
+        name, _, value = line.partition(b":")
+        known = _FIELDS.get(name.strip().lower())
+        if known is None:
+            return
+        if known == _ROBOTS_TAG:  # each field is a sentence of its own
+            self._robots_tags.append(_text(value.strip()))
+        else:
+            self._add(known, _text(value.strip()))
 
     def _add(self, name: str, value: str) -> None:
         # A repeated field is a list (RFC 9110, section 5.2); a list of lengths or places
@@ -96,6 +110,16 @@ class Head:
         length = self._fields.get("content-length", "")
         if length.isdecimal() and (len(length) > 18 or int(length) > max_bytes):
             raise TooLarge(f"announces more than {max_bytes} bytes")
+
+    def check_robots(self, agent: str) -> None:
+        """Look at what the headers ask of programs like us, which call themselves `agent`.
+
+        Raises:
+            Disallowed: they ask not to use the photo.
+        """
+        rule = forbidding_rule(self._robots_tags, agent)
+        if rule is not None:
+            raise Disallowed(rule)
 
     def error(self) -> FetchError | None:
         """What the status says is wrong, None for a 200; redirects are not looked at here."""

@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import TypeVar, cast
 
-from shared.errors import BadUrl, FetchError
+from shared.errors import FetchError
 from shared.settings import PhotoLimits
-from worker.fetch.address import check_url
 from worker.fetch.call import Call, Download, Errand
 from worker.fetch.loop import FetchLoop
+from worker.fetch.policy import check_hop
 
 T = TypeVar("T")
 
@@ -107,8 +107,8 @@ class Downloader:
         errands: list[Errand] = []
         for place, url in enumerate(urls):
             try:
-                checked = check_url(url, allowed_ports=self._settings.allowed_ports)
-            except BadUrl as error:
+                checked = check_hop(url, self._settings)
+            except FetchError as error:
                 call.results[place] = error.with_traceback(None)
             else:
                 host = checked[: checked.index("/", len("https://"))]

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Callable
+from ipaddress import ip_address
 from ssl import get_default_verify_paths
 from typing import Final
 
@@ -11,6 +12,7 @@ import pycurl
 from shared.errors import (
     BadResponse,
     BlockedAddress,
+    BlockedHost,
     FetchError,
     TlsFailed,
     TooLarge,
@@ -20,8 +22,10 @@ from shared.errors import (
     Unresolvable,
 )
 from shared.settings import PhotoLimits
-from worker.fetch.address import is_link_local, is_public
+from worker.fetch.address import hands_out_credentials, is_public
 from worker.fetch.answer import Head
+from worker.fetch.policy import denied_addresses
+from worker.fetch.robots import product_token
 
 #: The body of a redirect or an error is read up to here, to keep its connection, and dropped.
 MAX_DROPPED_BYTES: Final = 64 << 10
@@ -60,7 +64,9 @@ class Exchange:
 
     def __init__(self, settings: PhotoLimits) -> None:
         self._allow_private = settings.allow_private_hosts
+        self._denied = denied_addresses(settings)
         self._max_bytes = settings.max_photo_bytes
+        self._robot = product_token(settings.agent) if settings.respect_robots_tag else None
         self._reset()
         self.curl = curl = pycurl.Curl()
         for option, value in (
@@ -74,7 +80,7 @@ class Exchange:
             (pycurl.SSL_VERIFYPEER, 1),
             (pycurl.SSL_VERIFYHOST, 2),
             (pycurl.CAINFO, trusted_certificates()),
-            (pycurl.USERAGENT, settings.user_agent),
+            (pycurl.USERAGENT, settings.agent),
             (pycurl.HTTPHEADER, [ACCEPT]),
             (pycurl.BUFFERSIZE, BUFFER_BYTES),
             # Each address is judged when it is dialled, so an old answer does no harm.
@@ -143,9 +149,11 @@ class Exchange:
         One bad address refuses the whole request, even if the host has good ones too.
         """
         dialled = str(address.addr[0])
-        # Link-local addresses stay shut in any case: clouds hand out credentials there.
-        if is_link_local(dialled) or not (self._allow_private or is_public(dialled)):
-            self._refusal = BlockedAddress(str(address.addr[0]))
+        # These stay shut in any case: clouds hand out credentials there.
+        if hands_out_credentials(dialled) or not (self._allow_private or is_public(dialled)):
+            self._refusal = BlockedAddress(dialled)
+        elif self._denied and ip_address(dialled) in self._denied:
+            self._refusal = BlockedHost("its address is among TAGGER_DENIED_HOSTS")
         if self._refusal is not None:
             return pycurl.SOCKET_BAD
         try:
@@ -159,6 +167,8 @@ class Exchange:
             self._head.feed(line)
             if self._head.complete and self._head.status == 200:
                 self._head.check_body(self._max_bytes)
+                if self._robot is not None:
+                    self._head.check_robots(self._robot)
         except FetchError as error:
             self._refusal = error.with_traceback(None)
             return _REFUSE

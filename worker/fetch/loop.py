@@ -18,10 +18,11 @@ import structlog
 from shared.errors import BadResponse, FetchError, Overdue, TooManyRedirects, TooSlow
 from shared.settings import PhotoLimits
 from shared.watchdog import EXIT_STUCK
-from worker.fetch.address import check_url, join_redirect
+from worker.fetch.address import join_redirect
 from worker.fetch.call import Call, Download, Errand
 from worker.fetch.exchange import Exchange
 from worker.fetch.pace import Pace
+from worker.fetch.policy import check_hop
 from worker.fetch.reactor import Reactor
 from worker.fetch.room import Room
 
@@ -225,8 +226,7 @@ class FetchLoop:
         if errand.redirects == self._settings.max_redirects:
             raise TooManyRedirects(f"more than {errand.redirects}")
         errand.redirects += 1
-        target = join_redirect(errand.url, location)
-        errand.url = check_url(target, allowed_ports=self._settings.allowed_ports)
+        errand.url = check_hop(join_redirect(errand.url, location), self._settings)
 
     def _fall(self, errand: Errand, exchange: Exchange, error: FetchError) -> None:
         self._put_down(errand, exchange)

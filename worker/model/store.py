@@ -137,6 +137,9 @@ class ModelStore:
             update={
                 "max_photo_bytes": MAX_FILE_BYTES,
                 "allow_private_hosts": True,
+                "allowed_hosts": frozenset[str](),
+                "denied_hosts": frozenset[str](),
+                "respect_robots_tag": False,
                 "allowed_ports": self._settings.allowed_ports | {port},
             }
         )

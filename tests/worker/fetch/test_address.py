@@ -13,7 +13,7 @@ from shared.errors import BadUrl
 from worker.fetch.address import (
     MAX_URL_CHARACTERS,
     check_url,
-    is_link_local,
+    hands_out_credentials,
     is_public,
     join_redirect,
 )
@@ -360,21 +360,37 @@ def test_no_redirect_raises_anything_but_bad_url(location: str, pieces: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("address", "link_local"),
+    ("address", "told"),
     [
         ("169.254.169.254", True),
         ("169.254.0.1", True),
+        ("100.100.100.200", True),
+        ("168.63.129.16", True),
+        ("192.0.0.192", True),
+        ("fd00:ec2::254", True),
+        ("fd20:ce::254", True),
+        ("fd00:42::42", True),
         ("::ffff:169.254.169.254", True),
+        ("::169.254.169.254", True),
+        ("::ffff:0:169.254.169.254", True),
+        ("64:ff9b::169.254.169.254", True),
+        ("64:ff9b:1::169.254.169.254", True),
+        ("2002:a9fe:a9fe::1", True),
+        ("::ffff:100.100.100.200", True),
         ("fe80::1", True),
         ("fe80::1%eth0", True),
         ("127.0.0.1", False),
         ("10.0.0.1", False),
+        ("100.100.100.201", False),
+        ("fd00::1", False),
+        ("::ffff:127.0.0.1", False),
+        ("64:ff9b::10.0.0.1", False),
         ("::1", False),
         ("8.8.8.8", False),
         ("no address", False),
     ],
 )
-def test_link_local_addresses_are_told_from_other_private_ones(
-    address: str, link_local: bool
+def test_addresses_of_metadata_services_are_told_from_other_private_ones(
+    address: str, *, told: bool
 ) -> None:
-    assert is_link_local(address) is link_local
+    assert hands_out_credentials(address) is told
