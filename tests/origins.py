@@ -1,16 +1,31 @@
 """An HTTP origin on loopback that misbehaves to order, on raw sockets."""
 
 import contextlib
+import itertools
 import socket
 import ssl
 import struct
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Self
 
 #: Answers one request on a connection; returns whether the connection stays open.
 Behaviour = Callable[["Origin", socket.socket], bool]
+
+#: What an endless answer ends after all the same: a test without its guard must end, too.
+_ENDLESS_DROPS = 1 << 12
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One request, once its connection was done with it."""
+
+    path: str
+    at: float  #: when it was read (monotonic)
+    held_s: float  #: until it was answered, or its client hung up
 
 
 class Origin:
@@ -19,14 +34,17 @@ class Origin:
     Attributes:
         port: where it listens, on 127.0.0.1 unless told otherwise.
         accepted: how many connections it has accepted.
+        dialled: the same by the address of ours that was dialled.
         requests: the head of each request, as it was read.
+        visits: the requests that are over.
         closing: set when the origin stops, for behaviours that wait.
     """
 
     def __init__(
         self, *, address: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
     ) -> None:
-        self._listener = socket.create_server((address, port), backlog=256)
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self._listener = socket.create_server((address, port), family=family, backlog=256)
         self._address = address
         self._tls = tls
         self._lock = threading.Lock()
@@ -35,7 +53,9 @@ class Origin:
         self._threads: list[threading.Thread] = []
         self.port: int = self._listener.getsockname()[1]
         self.accepted = 0
+        self.dialled: Counter[str] = Counter()
         self.requests: list[bytes] = []
+        self.visits: list[Visit] = []
         self.closing = threading.Event()
 
     def serve(self, path: str, behaviour: Behaviour) -> str:
@@ -78,6 +98,7 @@ class Origin:
                 return
             with self._lock:
                 self.accepted += 1
+                self.dialled[connection.getsockname()[0]] += 1
                 self._open.add(connection)
             self._run(lambda accepted=connection: self._hold(accepted))
 
@@ -106,7 +127,11 @@ class Origin:
         self.requests.append(head)
         path = head.split(b" ", 2)[1].decode("latin-1")
         behaviour = self._paths.get(path) or self._paths.get(path.partition("?")[0])
-        return (behaviour or answer(404))(self, connection)
+        at = time.monotonic()
+        try:
+            return (behaviour or answer(404))(self, connection)
+        finally:
+            self.visits.append(Visit(path, at, time.monotonic() - at))
 
 
 def answer(
@@ -166,12 +191,24 @@ def after(delay_s: float, behaviour: Behaviour) -> Behaviour:
     return behave
 
 
+def in_turn(*behaviours: Behaviour) -> Behaviour:
+    """Another behaviour at each request; the last one stays."""
+    turns = itertools.count()
+
+    def behave(origin: Origin, connection: socket.socket) -> bool:
+        return behaviours[min(next(turns), len(behaviours) - 1)](origin, connection)
+
+    return behave
+
+
 def drip(start: bytes, drop: bytes, *, every_s: float = 0.02) -> Behaviour:
-    """The start at once, then one drop at a time without end."""
+    """The start at once, then one drop at a time, for longer than anybody should listen."""
 
     def behave(origin: Origin, connection: socket.socket) -> bool:
         connection.sendall(start)
-        while not origin.closing.wait(every_s):
+        for _ in range(_ENDLESS_DROPS):
+            if origin.closing.wait(every_s):
+                break
             connection.sendall(drop)
         return False
 
@@ -179,7 +216,7 @@ def drip(start: bytes, drop: bytes, *, every_s: float = 0.02) -> Behaviour:
 
 
 def endless_chunks(*, size: int = 1 << 16) -> Behaviour:
-    """A chunked body as fast as it is read, without end."""
+    """A chunked body as fast as it is read, of more bytes than anybody should keep."""
     return drip(
         _head(200, {"Transfer-Encoding": "chunked"}),
         f"{size:x}\r\n".encode() + bytes(size) + b"\r\n",

@@ -16,9 +16,16 @@ class Proxy:
         delay_s: how long each piece of data is held back, in each direction.
     """
 
-    def __init__(self, server: tuple[str, int], *, address: str = "127.0.0.1") -> None:
+    def __init__(
+        self,
+        server: tuple[str, int],
+        *,
+        address: str = "127.0.0.1",
+        listener: socket.socket | None = None,
+    ) -> None:
+        """Listens at a free port of `address`, or on a listener, also one of another network."""
         self._server = server
-        self._listener = socket.create_server((address, 0), backlog=256)
+        self._listener = listener or socket.create_server((address, 0), backlog=256)
         self._lock = threading.Lock()
         self._links: list[_Link] = []
         self._open = threading.Event()

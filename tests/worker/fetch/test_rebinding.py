@@ -1,52 +1,45 @@
 """Names and redirects that lead from a public address to this machine, in a network of our own.
 
-A network namespace lends loopback a public address, and a name server there says whatever
-a hostile one would. Nothing leaves the namespace.
+Every address is this machine's there, and a name server says whatever a hostile one would.
 """
 
-import fcntl
-import shutil
-import socket
-import struct
 import subprocess
-import sys
-import threading
 from pathlib import Path
 
 import pytest
 
 from shared.settings import Settings
+from tests import namespace
 from tests.origins import Origin, answer, redirect
 from worker.fetch.call import Download
 from worker.fetch.download import Downloader
 
 PUBLIC = "93.184.216.34"
-SIOCSIFADDR, SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8916, 0x8913, 0x8914, 1
+PRIVATE = "10.1.2.3"
+METADATA = "169.254.169.254"
 
 #: What the name server says, answer after answer; the last one stays.
 NAMES = {
-    b"good": [[PUBLIC]],
-    b"bad": [["127.0.0.1"]],
-    b"flips": [[PUBLIC], ["127.0.0.1"]],
-    b"mixed": [[PUBLIC, "127.0.0.1"]],
-    b"metadata": [["169.254.169.254"]],
+    "good.example": [[PUBLIC]],
+    "bad.example": [["127.0.0.1"]],
+    "flips.example": [[PUBLIC], ["127.0.0.1"]],
+    "mixed.example": [[PUBLIC, "127.0.0.1"]],
+    "metadata.example": [[METADATA]],
+    "private.example": [[PRIVATE]],
 }
 
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What became of each case, by name: an error's code or `photo`, and who was dialled."""
-    unshare = shutil.which("unshare")
-    if unshare is None or subprocess.run([unshare, "-rmn", "true"], check=False).returncode:
-        pytest.skip("needs network namespaces for ordinary users")
-    resolver = tmp_path_factory.mktemp("names") / "resolv.conf"
-    resolver.write_text("nameserver 127.0.0.1\n")
-    root = Path(__file__).resolve().parents[3]
     code = "from tests.worker.fetch.test_rebinding import main; main()"
-    script = 'mount --bind "$1" /etc/resolv.conf && exec "$2" -c "$3"'
-    command = [unshare, "-rmn", "sh", "-c", script, "sh", str(resolver), sys.executable, code]
     child = subprocess.run(
-        command, cwd=root, check=False, capture_output=True, text=True, timeout=60
+        namespace.command(tmp_path_factory.mktemp("names"), code),
+        cwd=Path(__file__).resolve().parents[3],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=100,
     )
     assert child.returncode == 0, child.stderr
     return dict(line.split("=") for line in child.stdout.splitlines())
@@ -66,6 +59,14 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         ("redirect to mapped", "blocked_address outside:1 inside:0"),
         ("redirect to bad name", "blocked_address outside:1 inside:0"),
         ("redirect to good name", "photo outside:2 inside:0"),
+        ("allowed: private address", "photo inside:1 cloud:0"),
+        ("allowed: private name", "photo inside:1 cloud:0"),
+        ("allowed: metadata address", "blocked_address inside:0 cloud:0"),
+        ("allowed: metadata in decimal", "blocked_address inside:0 cloud:0"),
+        ("allowed: metadata in IPv6", "blocked_address inside:0 cloud:0"),
+        ("allowed: metadata name", "blocked_address inside:0 cloud:0"),
+        ("allowed: redirect to metadata", "blocked_address inside:1 cloud:0"),
+        ("allowed: redirect to its name", "blocked_address inside:1 cloud:0"),
     ],
 )
 def test_only_a_checked_address_is_dialled(
@@ -80,8 +81,14 @@ def test_of_mixed_answers_the_bad_one_is_never_dialled(outcomes: dict[str, str])
 
 def main() -> None:
     """Run every case inside the namespace and print what became of it."""
-    bring_up_loopback()
-    threading.Thread(target=serve_names, daemon=True).start()
+    namespace.own_every_address()
+    namespace.NameServer(NAMES, default=lambda _: []).start()
+    run_as_in_production()
+    run_with_private_hosts_allowed()
+
+
+def run_as_in_production() -> None:
+    """Names and redirects that lead from a public address to this machine."""
     with Origin(address=PUBLIC) as outside, Origin(port=outside.port) as inside:
         for origin in (outside, inside):
             origin.serve("/p", answer(200, b"photo"))
@@ -118,44 +125,39 @@ def main() -> None:
             print(f"{case}={result} {dialled}")  # noqa: T201
 
 
-def fetch(url: str, port: int) -> str:
+def run_with_private_hosts_allowed() -> None:
+    """A private network is open; where clouds hand out credentials stays shut all the same."""
+    with Origin(address=PRIVATE) as inside, Origin(address=METADATA, port=inside.port) as cloud:
+        port = inside.port
+        mapped = f"[::ffff:169.254.169.254]:{port}"
+        for origin in (inside, cloud):
+            origin.serve("/p", answer(200, b"photo"))
+        for name, host in {"address": METADATA, "name": "metadata.example"}.items():
+            inside.serve(f"/to-{name}", redirect(f"http://{host}:{port}/p"))
+        for case, url in {
+            "allowed: private address": inside.url("/p"),
+            "allowed: private name": f"http://private.example:{port}/p",
+            "allowed: metadata address": cloud.url("/p"),
+            "allowed: metadata in decimal": f"http://2852039166:{port}/p",
+            "allowed: metadata in IPv6": f"http://{mapped}/p",
+            "allowed: metadata name": f"http://metadata.example:{port}/p",
+            "allowed: redirect to metadata": inside.url("/to-address"),
+            "allowed: redirect to its name": inside.url("/to-name"),
+        }.items():
+            before = inside.accepted, cloud.accepted
+            result = fetch(url, port, allow_private_hosts=True)
+            dialled = f"inside:{inside.accepted - before[0]} cloud:{cloud.accepted - before[1]}"
+            print(f"{case}={result} {dialled}")  # noqa: T201
+
+
+def fetch(url: str, port: int, *, allow_private_hosts: bool = False) -> str:
     settings = Settings(
         DATABASE_URL="postgresql://unused",  # pyright: ignore[reportCallIssue]
         REDIS_URL="redis://unused",  # pyright: ignore[reportCallIssue]
         allowed_ports=frozenset({port}),
+        allow_private_hosts=allow_private_hosts,
     )
     downloader = Downloader(settings)
     (result,) = downloader.fetch([url], deadline_s=3)
     downloader.close()
     return "photo" if isinstance(result, Download) else result.code
-
-
-def bring_up_loopback() -> None:
-    with socket.socket() as any_socket:
-        flags = fcntl.ioctl(any_socket, SIOCGIFFLAGS, struct.pack("16sH14x", b"lo", 0))
-        up = struct.unpack("16sH14x", flags)[1] | IFF_UP
-        fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", up))
-        address = struct.pack("16sH2x4s8x", b"lo:1", socket.AF_INET, socket.inet_aton(PUBLIC))
-        fcntl.ioctl(any_socket, SIOCSIFADDR, address)
-
-
-def serve_names() -> None:
-    """Answer every A query from `NAMES` and every other one with nothing."""
-    asked: dict[bytes, int] = {}
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
-        server.bind(("127.0.0.1", 53))
-        while True:
-            query, client = server.recvfrom(512)
-            end = query.index(b"\0", 12) + 5
-            label = query[13 : 13 + query[12]]
-            addresses: list[str] = []
-            if query[end - 4 : end - 2] == b"\0\1" and label in NAMES:
-                turn = asked.setdefault(label, 0)
-                asked[label] += 1
-                addresses = NAMES[label][min(turn, len(NAMES[label]) - 1)]
-            head = query[:2] + struct.pack(">HHHHH", 0x8180, 1, len(addresses), 0, 0)
-            records = b"".join(
-                b"\xc0\x0c" + struct.pack(">HHIH", 1, 1, 0, 4) + socket.inet_aton(a)
-                for a in addresses
-            )
-            server.sendto(head + query[12:end] + records, client)
