@@ -14,7 +14,7 @@ from dev.fleet import Fleet
 from dev.listings import photo_files
 from dev.services import Urls
 from tests import namespace
-from tests.faults.world import PROXY, PUBLIC, ZONE, Case
+from tests.faults.cases import PROXY, PUBLIC, ZONE, Case
 from tests.origins import Origin, answer, hang
 
 #: Where it listens at every address: HTTP, what stalls instead of TLS, and what is not for photos.

@@ -7,13 +7,10 @@ which notes whom it dialled. Postgres, Valkey, the relay and the producer stay o
 import json
 import socket
 import subprocess
-import time
 import uuid
 from collections import Counter
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -27,70 +24,10 @@ from shared.db.session import make_engine
 from tests import conftest as project
 from tests import namespace
 from tests.faults.aftermath import MARK, processes
+from tests.faults.cases import ZONE, Seen
 from tests.faults.proxy import Proxy
-from tests.marketplace import rows
-from tests.origins import Behaviour
-from tests.settled import Tags
-
-#: The origins' addresses. Real ones, since all that is reserved for examples is refused.
-PUBLIC = "93.184.216.34"
-PUBLIC_V6 = "2606:2800:220:1:248:1893:25c8:1946"
-#: A proxy that nobody may use.
-PROXY = "93.184.216.99:3128"
-#: Names below it resolve to PUBLIC unless a test says otherwise.
-ZONE = "shop.test"
 
 _ROOT = Path(__file__).resolve().parents[2]
-
-
-@dataclass(frozen=True)
-class Case:
-    """One photo of a listing, and how it must end.
-
-    Attributes:
-        row: of the scorecard.
-        name: what it is about; unique.
-        url: where the photo is said to be.
-        ends: `tagged` or an error's code; several where chance decides among good ends.
-        attempts: how many tries it must take.
-        serves: what the origins answer, by path.
-    """
-
-    row: str
-    name: str
-    url: str
-    ends: str | tuple[str, ...]
-    attempts: int = 1
-    serves: Mapping[str, Behaviour] = field(default_factory=dict[str, Behaviour])
-
-    @property
-    def good_ends(self) -> tuple[str, ...]:
-        """All the ways in which it may end."""
-        return (self.ends,) if isinstance(self.ends, str) else self.ends
-
-
-@dataclass(frozen=True)
-class End:
-    """What became of a photo."""
-
-    end: str  #: `tagged` or an error's code
-    attempts: int
-    tags: Tags
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What the origins and the name server saw.
-
-    Attributes:
-        dialled: connections by address and port that were dialled.
-        asked: how often each name was asked for.
-        visits: when (s) each request for a path was read and how long (s) it was held.
-    """
-
-    dialled: Counter[str]
-    asked: Counter[str]
-    visits: dict[str, list[tuple[float, float]]]
 
 
 class World:
@@ -192,47 +129,6 @@ class World:
                 raise
 
 
-def write_events(cases: Sequence[Case], file: Path) -> None:
-    """Writes one event for each case, as a listing with one photo."""
-    now = datetime.now(UTC).isoformat()
-    events = [
-        {
-            "event_id": f"E-{case.row}-{case.name}",
-            "type": "listing.created",
-            "occurred_at": now,
-            "listing_id": case.name,
-            "title": case.row,
-            "seller_tags": [],
-            "photos": [case.url],
-        }
-        for case in cases
-    ]
-    file.write_text("".join(json.dumps(event) + "\n" for event in events), encoding="utf-8")
-
-
-def ends(engine: Engine) -> dict[str, End]:
-    """How each photo ended, by the name of its case."""
-    found = rows(
-        engine,
-        """SELECT external_id, coalesce(error_code, photo.status), attempt, coalesce(
-            (SELECT json_agg(json_build_array(tag.name, score) ORDER BY rank) FROM photo_tag
-                JOIN tag ON tag.id = tag_id WHERE photo_id = photo.id), '[]')::text
-        FROM photo JOIN listing ON listing.id = listing_id""",
-    )
-    return {
-        name: End(end, attempts, [(tag, score) for tag, score in json.loads(tags)])
-        for name, end, attempts, tags in found
-    }
-
-
-def wait_for_visits(world: World, path: str, visits: int, timeout_s: float = 30) -> None:
-    """Waits until so many requests for a path are over."""
-    deadline = time.monotonic() + timeout_s
-    while len(world.see().visits.get(path, [])) < visits:
-        assert time.monotonic() < deadline, world.see()
-        time.sleep(0.05)
-
-
 def _place(url: str) -> tuple[str, int]:
     parts = urlsplit(url)
     assert parts.hostname is not None
@@ -289,10 +185,3 @@ def inhabited(
             fleet.start("relay", "relay")
             yield world, fleet, engine
         engine.dispose()
-
-
-def publish(fleet: Fleet, cases: Sequence[Case]) -> None:
-    """Publishes each case as a listing with one photo."""
-    write_events(cases, fleet.folder / "events.jsonl")
-    done = fleet.run("produce", "events.jsonl")
-    assert done.returncode == 0, done.stderr
