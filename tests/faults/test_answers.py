@@ -15,8 +15,6 @@ from tests.faults.cases import Run, ends, publish
 from tests.faults.world import inhabited
 from tests.settled import Tags, assert_quiet
 
-pytestmark = pytest.mark.timeout(240)
-
 _MAX_PHOTO_BYTES = 4 << 20
 _SLOW_DEADLINE_S = 8
 #: The floods' bytes that it may hold at once, and what their handling takes.
@@ -50,10 +48,10 @@ def run(
     ) as (world, fleet, engine):
         aftermath = Aftermath(engine, fleet, calm_tags, lambda _name, _value: None)
         publish(fleet, [case for case in table if case.name not in names])
-        aftermath.check(len(table) - len(last), timeout_s=90)
+        aftermath.check(len(table) - len(last), timeout_s=150)
         before = world.peak_bytes()
         publish(fleet, last)
-        aftermath.check(len(table), timeout_s=90)
+        aftermath.check(len(table), timeout_s=150)
         grown = world.peak_bytes() - before
         yield _Run(table, ends(engine), world.see(), fleet, grown)
 

@@ -14,8 +14,6 @@ from tests.faults.cases import PROXY, PUBLIC, PUBLIC_V6, ZONE, Run, ends, publis
 from tests.faults.world import inhabited
 from tests.settled import Tags, assert_quiet
 
-pytestmark = pytest.mark.timeout(240)
-
 
 @pytest.fixture(scope="module")
 def run(
@@ -39,7 +37,7 @@ def run(
     ) as (world, fleet, engine):
         publish(fleet, table)
         aftermath = Aftermath(engine, fleet, calm_tags, lambda _name, _value: None)
-        aftermath.check(len(table), timeout_s=90)
+        aftermath.check(len(table), timeout_s=150)
         yield Run(table, ends(engine), world.see(), fleet)
 
 
