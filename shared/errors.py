@@ -5,7 +5,7 @@
     │   ├── FetchError             BadUrl, BlockedAddress, TooManyRedirects, Unresolvable,
     │   │                          Unreachable, TlsFailed, TooSlow, TooLarge, Truncated,
     │   │                          NotFound, Forbidden, BadResponse, Overdue,
-    │   │                          RetryAfter: RateLimited, OriginUnavailable
+    │   │                          RetryAfter: RateLimited, OriginUnavailable, HostResting
     │   ├── DecodeError            NotAnImage, UnsupportedFormat, TooSmall, TooManyPixels,
     │   │                          Undecodable
     │   └── ModelError, Crashed, Unexpected
@@ -145,6 +145,12 @@ class OriginUnavailable(RetryAfter):
     """The origin is in trouble."""
 
     code = "origin_unavailable"
+
+
+class HostResting(RetryAfter):
+    """Its host is left alone for now, or has as many photos asked for as it may; nobody tried."""
+
+    code = "host_resting"
 
 
 class BadResponse(FetchError):

@@ -12,6 +12,7 @@ from shared.errors import ArtifactError
 from shared.queue import make_app
 from shared.settings import DEFAULT_MODEL, Settings
 from worker.decode import pixels
+from worker.fetch.notices import NoticeBoard
 from worker.model.registry import register
 from worker.model.store import Kept, ModelStore
 from worker.pipeline import Pipeline
@@ -42,7 +43,7 @@ def tagging_app(settings: Settings, *, threads: int) -> Celery:
     lineup.look()
     lineup.watch(settings.model_poll_s)
     app = make_app(settings)
-    add_tagging(app, Pipeline(engine, lineup, settings).tag)
+    add_tagging(app, Pipeline(engine, lineup, settings, NoticeBoard(settings)).tag)
     return app
 
 

@@ -20,11 +20,12 @@ from shared.db.retry import retrying, transient
 from shared.db.session import in_words
 from shared.domain.photo import Lane, Status
 from shared.domain.retry import RetryPolicy
-from shared.errors import ModelError, Overdue, PhotoError, TooSlow, Unexpected
+from shared.errors import HostResting, ModelError, Overdue, PhotoError, TooSlow, Unexpected
 from shared.settings import Settings
 from shared.watchdog import Watchdog
 from worker import shadow
 from worker.fetch.download import Downloader
+from worker.fetch.notices import NoticeBoard
 from worker.look import Look, Seen
 from worker.quarantine import Quarantine
 from worker.served import Lineup, ServedModel, Serving
@@ -35,7 +36,9 @@ log = structlog.get_logger()
 class Pipeline:
     """Tags batches of photos; one per process, used by several threads."""
 
-    def __init__(self, engine: Engine, lineup: Lineup, settings: Settings) -> None:
+    def __init__(
+        self, engine: Engine, lineup: Lineup, settings: Settings, board: NoticeBoard
+    ) -> None:
         self._engine = engine
         self._lineup = lineup
         self._settings = settings
@@ -43,7 +46,7 @@ class Pipeline:
         self._retry = RetryPolicy(
             settings.max_attempts, settings.backoff_base_s, settings.backoff_max_s
         )
-        self._downloader = Downloader(settings)
+        self._downloader = Downloader(settings, resting=True, board=board)
         # Two, so that one decodes while the other is between two photos.
         self._decoders = threading.Semaphore(2)
         # Threads that compute at the same time on one core only take it from one another.
@@ -204,6 +207,9 @@ class Pipeline:
             lane, delay_s = Lane.SLOW, 0
         if isinstance(error, Overdue):  # nobody has tried
             attempt, delay_s = attempt - 1, 0
+        # Nor here, and a host that is down for hours costs its photos nothing; but not for ever.
+        if isinstance(error, HostResting) and claim.age_s < self._settings.host_patience_s:
+            attempt, delay_s = attempt - 1, error.retry_after_s
         return Settled(
             id=claim.id,
             token=claim.token,

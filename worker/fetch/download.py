@@ -11,8 +11,10 @@ from typing import TypeVar, cast
 from shared.errors import BadUrl, FetchError
 from shared.settings import PhotoLimits
 from worker.fetch.address import check_url
-from worker.fetch.call import Call, Download, Errand
+from worker.fetch.call import Call, Download, Errand, host_of
+from worker.fetch.gates import Gates
 from worker.fetch.loop import FetchLoop
+from worker.fetch.notices import NoticeBoard
 
 T = TypeVar("T")
 
@@ -24,10 +26,19 @@ def _whole(download: Download) -> Download:
 class Downloader:
     """Fetches photos and keeps connections between calls. Any number of threads may share it."""
 
-    def __init__(self, settings: PhotoLimits) -> None:
-        """Starts nothing yet; its thread comes with the first photo."""
+    def __init__(
+        self, settings: PhotoLimits, *, resting: bool = False, board: NoticeBoard | None = None
+    ) -> None:
+        """Starts nothing yet; its thread comes with the first photo.
+
+        Args:
+            settings: the limits.
+            resting: whether hosts in trouble are left alone for a while, their photos ending as
+                `HostResting`: for a caller that can come back to them.
+            board: where the processes of a fleet share what they see of hosts.
+        """
         self._settings = settings
-        self._loop = FetchLoop(settings)
+        self._loop = FetchLoop(settings, Gates(settings, board, resting=resting))
 
     def fetch(
         self,
@@ -102,7 +113,7 @@ class Downloader:
             except BadUrl as error:
                 call.results[place] = error.with_traceback(None)
             else:
-                host = checked[: checked.index("/", len("https://"))]
+                host = host_of(checked)
                 errands.append(Errand(cast("Call[object]", call), place, host, checked, now))
                 call.expect()
         return errands
