@@ -34,12 +34,12 @@ class Lookups:
         """A transfer has ended; `silent` where it was given up and its look-up may go on."""
         if curl in self._under_way:
             self._under_way.remove(curl)
-            if silent and not _is_known(curl):
+            if silent and not is_known(curl):
                 self._abandoned.append(time.monotonic() + _SILENT_S)
 
     def look(self, now: float) -> None:
         """Leaves out those whose address is known by now."""
-        self._under_way = {curl for curl in self._under_way if not _is_known(curl)}
+        self._under_way = {curl for curl in self._under_way if not is_known(curl)}
         self._abandoned = [until for until in self._abandoned if until > now]
 
     def forget(self) -> None:
@@ -47,5 +47,6 @@ class Lookups:
         self._under_way.clear()
 
 
-def _is_known(curl: pycurl.Curl) -> bool:
+def is_known(curl: pycurl.Curl) -> bool:
+    """Whether the address that a transfer goes to has been found, or is being used."""
     return curl.getinfo(pycurl.NAMELOOKUP_TIME) > 0

@@ -125,9 +125,9 @@ class FetchLoop:
             self._calls = {call for call in self._calls if not call.ended}
             for gate in self._gates.look(now):
                 self._turns.reconsider(gate, now)
-            self._turns.look(now)
             self._turns.give_up(now)
             self._leave_stragglers(now)
+            self._turns.look(now)
             self._make_room(now)
 
     def _read_inbox(self) -> None:

@@ -83,7 +83,7 @@ class Turns:
                 self._note(gate)
 
     def look(self, now: float) -> None:
-        """Gives those another chance that were held back."""
+        """Gives those another chance that were held back; after `give_up`, which asks why."""
         self.lookups.look(now)
         held, self._held = self._held, {}
         for gate in held:
