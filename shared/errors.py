@@ -148,7 +148,7 @@ class OriginUnavailable(RetryAfter):
 
 
 class HostResting(RetryAfter):
-    """Its host is left alone for now, or has as many photos asked for as it may; nobody tried."""
+    """Its host is in trouble or busy enough and left alone for now; the photo is not to blame."""
 
     code = "host_resting"
 

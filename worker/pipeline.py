@@ -207,7 +207,7 @@ class Pipeline:
             lane, delay_s = Lane.SLOW, 0
         if isinstance(error, Overdue):  # nobody has tried
             attempt, delay_s = attempt - 1, 0
-        # Nor here, and a host that is down for hours costs its photos nothing; but not for ever.
+        # A host that is down for hours costs its photos nothing; but they do not wait for ever.
         if isinstance(error, HostResting) and claim.age_s < self._settings.host_patience_s:
             attempt, delay_s = attempt - 1, error.retry_after_s
         return Settled(

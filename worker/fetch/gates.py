@@ -50,6 +50,7 @@ class Gates:
             resting: whether hosts in trouble are left alone.
         """
         self._limits = Limits.of(settings, resting=resting)
+        self._most_patience_s = settings.slow_fetch_deadline_s
         self._board = board
         self._gates: dict[str, Gate] = {}
         self._posted_at: dict[str, float] = {}
@@ -89,6 +90,19 @@ class Gates:
         if opens:
             self._note_opening(gate, now, reason=error.code)
         return opens
+
+    def verdict(
+        self, gate: Gate, error: FetchError, now: float, *, deadline_s: float
+    ) -> FetchError:
+        """What a photo ends with: where its host rests, that is why, and none of its own fault."""
+        if gate.breaker.opening is None or not isinstance(error, (RetryAfter, TooSlow, *_TROUBLE)):
+            return error
+        if isinstance(error, HostResting):
+            return error
+        if isinstance(error, TooSlow) and deadline_s < self._most_patience_s:
+            return error  # it may have more luck where photos are waited for longer
+        asked_s = error.retry_after_s or 0.0 if isinstance(error, RetryAfter) else 0.0
+        return HostResting(f"{error.code}: {error.detail}", max(gate.back_s(now), asked_s))
 
     def look(self, now: float) -> list[Gate]:
         """Reads and writes the board where it is time; returns hosts that rest or end their rest.

@@ -210,7 +210,7 @@ class FetchLoop:
         began_at, deadline_s = errand.dialled_at, errand.call.deadline_s
         if self._gates.failed(errand.target, error, now, began_at=began_at, deadline_s=deadline_s):
             self._turns.reconsider(errand.target, now)
-        errand.end(error)
+        errand.end(self._gates.verdict(errand.target, error, now, deadline_s=deadline_s))
 
     def _put_down(self, errand: Errand, exchange: Exchange) -> None:
         exchange.release()
