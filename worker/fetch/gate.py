@@ -47,12 +47,13 @@ class Gate:
         breaker: whether it is asked at all.
         connections: of this process to it.
         processes: of the fleet that have work for it, this one included.
+        reason: the code of what it rests for.
         used_at: when a photo of it last came by (monotonic).
     """
 
     __slots__ = (
         "_latency_s", "_limits", "_returns", "_start_at",
-        "breaker", "connections", "host", "processes", "used_at",
+        "breaker", "connections", "host", "processes", "reason", "used_at",
     )  # fmt: skip
 
     def __init__(self, host: str, limits: Limits, *, processes: int) -> None:
@@ -60,6 +61,7 @@ class Gate:
         self.breaker = Breaker(limits.rules)
         self.connections = 0
         self.processes = processes
+        self.reason = ""
         self.used_at = 0.0
         self._limits = limits
         self._returns = Returns()
@@ -78,7 +80,7 @@ class Gate:
     def rationed(self) -> bool:
         """Whether its photos wait because of us, and not for a host that is slow."""
         if self.breaker.stranger:
-            return False
+            return self._limits.connections > TRIALS
         return self._limits.fleet_photos_per_s is not None or (
             self._limits.fleet_connections is not None and self._share < self._limits.connections
         )

@@ -88,7 +88,7 @@ class Gates:
             self.answered(gate, now, now - began_at)
             return False
         if opens:
-            self._note_opening(gate, now, reason=error.code)
+            self._note_opening(gate, now, error.code)
         return opens
 
     def verdict(
@@ -133,16 +133,17 @@ class Gates:
         if gate.breaker.opening is None:
             log.info("host.answers", host=gate.host, others=True)
         else:
-            self._note_opening(gate, now, others=True)
+            self._note_opening(gate, now, "seen by others")
         return gate
 
-    def _note_opening(self, gate: Gate, now: float, **words: object) -> None:
+    def _note_opening(self, gate: Gate, now: float, reason: str) -> None:
+        gate.reason = reason
         self._changed[gate.host] = None
         opening = gate.breaker.opening
         # A host that stays away opens again and again; that is one change, not many.
         if opening is not None and opening.level == 1:
             seconds = round(opening.until - now, 1)
-            log.warning("host.rests", host=gate.host, seconds=seconds, **words)
+            log.warning("host.rests", host=gate.host, seconds=seconds, reason=reason)
 
     def _post(self, board: NoticeBoard, now: float) -> None:
         since = self._next_post - _EVERY_S

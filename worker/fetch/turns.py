@@ -107,7 +107,7 @@ class Turns:
         """
         gate = errand.target
         if not gate.breaker.admits(now, errand.call.deadline_s):
-            raise HostResting("redirected", gate.back_s(now))
+            raise HostResting(gate.reason, gate.back_s(now))
         if gate.breaker.stranger and self.lookups.full:
             raise self._stranger_later(now)
 
@@ -161,7 +161,7 @@ class Turns:
             errand.probe = True
             breaker.probes += 1
             return True
-        errand.end(HostResting("", errand.gate.back_s(now)))
+        errand.end(HostResting(errand.gate.reason, errand.gate.back_s(now)))
         return False
 
     def _doubtful(self, gate: Gate) -> bool:
@@ -174,7 +174,7 @@ class Turns:
         if gate in self._held and gate.breaker.stranger:
             return self._stranger_later(now)
         if gate in self._held or gate.rationed:
-            return HostResting("", gate.back_s(now))
+            return HostResting("it is not its turn yet", gate.back_s(now))
         return None if gate in self._startable else TooSlow(detail)
 
     def _stranger_later(self, now: float) -> HostResting:
