@@ -41,7 +41,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
         command, cwd=root, check=False, capture_output=True, text=True, timeout=100
     )
     assert child.returncode == 0, child.stderr
-    return json.loads(child.stdout)
+    return json.loads(child.stdout.splitlines()[-1])  # after the logs
 
 
 def test_no_more_names_are_looked_up_at_once_than_leave_room_for_others(
