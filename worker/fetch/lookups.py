@@ -1,7 +1,8 @@
 """Which hosts' names are being looked up for the first time, and how many may be at once.
 
-libcurl looks names up in about twenty threads, and a name server that is silent holds one for
-longer than any transfer lasts. Hosts that have answered before must find one free.
+libcurl looks names up in about twenty threads, two for each name, and a name server that is
+silent holds them for longer than any transfer lasts. Hosts that have answered before must find
+some free.
 """
 
 import time
@@ -9,7 +10,7 @@ from typing import Final
 
 import pycurl
 
-MOST: Final = 16
+MOST: Final = 8
 #: resolv.conf(5): five seconds for an answer, and two tries.
 _SILENT_S: Final = 10.0
 
