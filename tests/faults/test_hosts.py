@@ -5,7 +5,7 @@
 import itertools
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -127,6 +127,7 @@ def test_hosts_that_fail_or_hang_cost_others_no_pace_and_their_photos_no_attempt
     market: _Marketplace,
     photo_folder: Path,
     aftermath: Aftermath,
+    record_property: Callable[[str, object], None],
 ) -> None:
     failing, hanging = ill
     fleet.environment |= _SHORT
@@ -176,7 +177,8 @@ def test_hosts_that_fail_or_hang_cost_others_no_pace_and_their_photos_no_attempt
     [(attempts, most)] = rows(engine, "SELECT sum(attempt - 1), max(attempt) FROM photo")
     assert attempts <= sum(asked)
     assert most <= 3
-    print(kept, asked, rests, attempts, most)
+    record_property("pace_kept", round(max(kept), 2))
+    record_property("asked_while_ill", asked)
     aftermath.check(market.published)
 
 
