@@ -5,7 +5,8 @@
     │   ├── FetchError             BadUrl, BlockedHost, BlockedAddress, TooManyRedirects,
     │   │                          Unresolvable, Unreachable, TlsFailed, TooSlow, TooLarge,
     │   │                          Truncated, NotFound, Forbidden, Disallowed, BadResponse,
-    │   │                          Overdue, RetryAfter: RateLimited, OriginUnavailable
+    │   │                          Overdue, RetryAfter: RateLimited, OriginUnavailable,
+    │   │                          HostResting
     │   ├── DecodeError            NotAnImage, UnsupportedFormat, TooSmall, TooManyPixels,
     │   │                          Undecodable
     │   └── ModelError, Crashed, Unexpected
@@ -157,6 +158,12 @@ class OriginUnavailable(RetryAfter):
     """The origin is in trouble."""
 
     code = "origin_unavailable"
+
+
+class HostResting(RetryAfter):
+    """Its host is in trouble or busy enough and left alone for now; the photo is not to blame."""
+
+    code = "host_resting"
 
 
 class BadResponse(FetchError):

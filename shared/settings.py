@@ -66,6 +66,18 @@ class PhotoLimits(BaseSettings):
     connections_per_host: PositiveInt = 64
     #: Of one process, to all hosts together.
     connections: PositiveInt = 512
+    #: Of the whole fleet to one host; none by default. A process has its share of it, and one
+    #: connection at least.
+    fleet_connections_per_host: PositiveInt | None = None
+    #: What the whole fleet asks one host for in a second; none by default.
+    host_photos_per_s: PositiveFloat | None = None
+    #: After so many failures in a row, with no answer in between, a host is left to rest.
+    host_failures: PositiveInt = 5
+    #: For so long at first, and for twice as long each time it fails again.
+    host_rest_s: PositiveFloat = 5
+    host_rest_max_s: PositiveFloat = 300
+    #: The longest that a host is left alone because its Retry-After says so.
+    retry_after_max_s: PositiveFloat = 3600
     #: What one process expects to arrive, and what has arrived and is not yet decoded.
     max_bytes_in_flight: PositiveInt = 64 << 20
     #: Whom an origin may turn to: a URL or a mail address, sent in every User-Agent.
@@ -177,6 +189,8 @@ class Settings(PhotoLimits):
     #: than any reconnect takes.
     stuck_after_s: PositiveFloat = 30
     max_attempts: PositiveInt = 5
+    #: A photo that waits for a host to recover uses no attempt until it is as old as this.
+    host_patience_s: PositiveFloat = 86_400
     max_crashes: PositiveInt = 3
     #: Where nobody saw its worker die, as when the machine is lost, it gets more chances: it may
     #: have been the photo, and most likely was not.

@@ -14,6 +14,7 @@ from shared.errors import ArtifactError
 from shared.queue import make_app
 from shared.settings import DEFAULT_MODEL, Settings
 from worker.decode import pixels
+from worker.fetch.notices import NoticeBoard
 from worker.memory import MemoryWatch
 from worker.model.registry import register
 from worker.model.store import Kept, ModelStore
@@ -61,6 +62,7 @@ def tagging_app(
         engine,
         lineup,
         settings,
+        NoticeBoard(settings),
         holder=holder,
         stopping=Stopping(stopping, grace_s=settings.stop_grace_s),
     )

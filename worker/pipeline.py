@@ -19,11 +19,12 @@ from shared.db.retry import retrying, transient
 from shared.db.session import DATABASE_ERRORS, in_words
 from shared.domain.photo import Lane, Status
 from shared.domain.retry import RetryPolicy
-from shared.errors import ModelError, Overdue, PhotoError, TooSlow, Unexpected
+from shared.errors import HostResting, ModelError, Overdue, PhotoError, TooSlow, Unexpected
 from shared.settings import Settings
 from shared.watchdog import Watchdog
 from worker import shadow
 from worker.fetch.download import Downloader
+from worker.fetch.notices import NoticeBoard
 from worker.look import Look, Seen
 from worker.quarantine import Quarantine
 from worker.served import Lineup, ServedModel, Serving
@@ -40,6 +41,7 @@ class Pipeline:
         engine: Engine,
         lineup: Lineup,
         settings: Settings,
+        board: NoticeBoard,
         *,
         holder: int,
         stopping: Stopping,
@@ -50,6 +52,7 @@ class Pipeline:
             engine: where the rows are.
             lineup: the models that serve.
             settings: all limits.
+            board: where the fleet shares what it sees of hosts.
             holder: what the photos in its hands are marked with.
             stopping: whether this process is to end.
         """
@@ -62,7 +65,9 @@ class Pipeline:
         )
         self._holder = holder
         self._stopping = stopping
-        self._downloader = Downloader(settings, leave_at=stopping.leave_at)
+        self._downloader = Downloader(
+            settings, leave_at=stopping.leave_at, resting=True, board=board
+        )
         # Two, so that one decodes while the other is between two photos.
         self._decoders = threading.Semaphore(2)
         # Threads that compute at the same time on one core only take it from one another.
@@ -233,6 +238,9 @@ class Pipeline:
             lane, delay_s = Lane.SLOW, 0
         if isinstance(error, Overdue):  # nobody has tried
             attempt, delay_s = attempt - 1, 0
+        # A host that is down for hours costs its photos nothing; but they do not wait for ever.
+        if isinstance(error, HostResting) and claim.age_s < self._settings.host_patience_s:
+            attempt, delay_s = attempt - 1, error.retry_after_s
         return Settled(
             id=claim.id,
             token=claim.token,

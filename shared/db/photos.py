@@ -36,6 +36,7 @@ class Claim:
     lane: Lane
     attempt: int
     token: int
+    age_s: float  #: since its event was recorded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,12 +132,13 @@ def claim(
                 SELECT id FROM photo
                 WHERE id = ANY(:ids) AND status = 'queued' AND alone = :alone
                 ORDER BY id FOR UPDATE SKIP LOCKED)
-            RETURNING id, listing_id, url, lane, attempt, token
+            RETURNING id, listing_id, url, lane, attempt, token,
+                CAST(extract(epoch FROM now() - created_at) AS float8) AS age_s
         """),
         {"ids": list(ids), "alone": alone, "lease_s": lease_s, "holder": holder},
     ).all()
     return [
-        Claim(row.id, row.listing_id, row.url, Lane(row.lane), row.attempt, row.token)
+        Claim(row.id, row.listing_id, row.url, Lane(row.lane), row.attempt, row.token, row.age_s)
         for row in sorted(rows, key=lambda row: row.id)
     ]
 

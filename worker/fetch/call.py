@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Final, Generic, TypeVar
 
 from shared.errors import FetchError
+from worker.fetch.gate import Gate
 
 T = TypeVar("T")
 
@@ -142,6 +143,11 @@ class Call(Generic[T]):
         return download
 
 
+def host_of(url: str) -> str:
+    """Scheme, name and port of a URL as `check_url` returns it."""
+    return url[: url.index("/", len("https://"))]
+
+
 @dataclass(slots=True)
 class Errand:
     """One photo on its way: its place in a call and the hop it has come to."""
@@ -152,4 +158,14 @@ class Errand:
     url: str
     asked_at: float
     started_at: float = 0.0
+    dialled_at: float = 0.0  #: of this hop
     redirects: int = 0
+    probe: bool = False  #: it tries a host that has not answered since it rested
+    unsure: bool = False  #: its host had not answered lately when it was started
+    gate: Gate = field(init=False)  #: of its host
+    target: Gate = field(init=False)  #: of the host of this hop
+
+    def end(self, error: FetchError) -> None:
+        """There is no photo, unless nobody waits for it any more."""
+        if not self.call.cancelled:
+            self.call.end(self.place, error)

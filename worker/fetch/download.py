@@ -11,8 +11,10 @@ from typing import TypeVar, cast
 
 from shared.errors import FetchError
 from shared.settings import PhotoLimits
-from worker.fetch.call import Call, Download, Errand
+from worker.fetch.call import Call, Download, Errand, host_of
+from worker.fetch.gates import Gates
 from worker.fetch.loop import FetchLoop
+from worker.fetch.notices import NoticeBoard
 from worker.fetch.policy import check_hop
 
 T = TypeVar("T")
@@ -26,7 +28,12 @@ class Downloader:
     """Fetches photos and keeps connections between calls. Any number of threads may share it."""
 
     def __init__(
-        self, settings: PhotoLimits, *, leave_at: Callable[[], float] = lambda: math.inf
+        self,
+        settings: PhotoLimits,
+        *,
+        leave_at: Callable[[], float] = lambda: math.inf,
+        resting: bool = False,
+        board: NoticeBoard | None = None,
     ) -> None:
         """Starts nothing yet; its thread comes with the first photo.
 
@@ -34,9 +41,13 @@ class Downloader:
             settings: limits of each photo and of all together.
             leave_at: asked again and again; from then on (monotonic) all photos are `Overdue`,
                 those that are on their way too.
+            resting: whether hosts in trouble are left alone for a while, their photos ending as
+                `HostResting`: for a caller that can come back to them.
+            board: where the processes of a fleet share what they see of hosts.
         """
         self._settings = settings
-        self._loop = FetchLoop(settings, leave_at=leave_at)
+        gates = Gates(settings, board, resting=resting)
+        self._loop = FetchLoop(settings, gates, leave_at=leave_at)
 
     def fetch(
         self,
@@ -111,7 +122,7 @@ class Downloader:
             except FetchError as error:
                 call.results[place] = error.with_traceback(None)
             else:
-                host = checked[: checked.index("/", len("https://"))]
+                host = host_of(checked)
                 errands.append(Errand(cast("Call[object]", call), place, host, checked, now))
                 call.expect()
         return errands
