@@ -153,7 +153,7 @@ def _refused(tmp_path: Path) -> dict[str, bytes]:
             type="application/data",
             encoding="zlib",
         ),
-        "10 MB": _entry({"v": 1, "ids": [1], "x": "x" * (10 << 20)}),
+        "10 MB": _entry(headers={"argsrepr": "x" * (10 << 20)}),
         "10 MB of blanks": b" " * (10 << 20),
         "JSON nested deeply": b"[" * 100_000 + b"]" * 100_000,
         "a body nested deeply": _entry(
