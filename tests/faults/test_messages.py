@@ -206,9 +206,10 @@ def _wait_for(condition: Callable[[], bool], what: str) -> None:
 
 
 def _logged(fleet: Fleet) -> list[str]:
+    whole_lines, _, _ = fleet.log("worker").rpartition("\n")
     return [
         line
-        for line in fleet.log("worker").splitlines()
+        for line in whole_lines.splitlines()
         if json.loads(line)["level"] not in ("debug", "info")
     ]
 
