@@ -44,10 +44,10 @@ class _SmallDisk:
         assert self._holder.stdout is not None
         if self._holder.stdout.readline() != b"ready\n":
             pytest.skip("no mount namespace can be made here")
-        #: What a command is started by that is to see it.
+        #: What a command is started by that is to see it; its working folder is then /.
         self.enter = (
             *("nsenter", "--user", "--mount", "--preserve-credentials"),
-            *("--target", str(self._holder.pid), f"--wd={folder.parent}"),
+            *("--target", str(self._holder.pid)),
         )
 
     def close(self) -> None:
@@ -175,16 +175,19 @@ def test_a_model_that_the_store_does_not_take_waits_and_the_old_one_serves(
 
 @pytest.mark.row("F19")
 def test_a_preparation_that_fills_the_disk_ends_in_one_clear_sentence(
-    fleet: Fleet, disk: _SmallDisk, tmp_path: Path
+    beside: Fleet, disk: _SmallDisk, tmp_path: Path
 ) -> None:
     write_lines(
         tmp_path / "meta.json",
         (product(f"P{n}", urls=[photo_url(f"{n}-{k}") for k in range(9)]) for n in range(9000)),
     )
-    urls = Urls(fleet.environment["DATABASE_URL"], fleet.environment["REDIS_URL"])
-    there = (*disk.enter[:-1], f"--wd={tmp_path / 'store'}")
-    done = Fleet(urls, tmp_path, fleet.environment, prefix=there).run(
-        "dataset", "prepare", "--metadata", "../meta.json", "--out", "out"
+    done = beside.run(
+        "dataset",
+        "prepare",
+        "--metadata",
+        str(tmp_path / "meta.json"),
+        "--out",
+        str(tmp_path / "store/out"),
     )
     assert done.returncode == 1, done.stdout
     said = done.stderr.decode()

@@ -55,10 +55,9 @@ def _artifact(folder: Path, model: bytes, **changes: Any) -> Path:
 
 
 def _brightness(pixels: Any) -> Any:
-    import tensorflow as tf  # noqa: PLC0415  # only where there is one
+    tf: Any = pytest.importorskip("tensorflow")
 
-    mean: Any = tf.reduce_mean(pixels, [1, 2])  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    return mean / 255
+    return tf.reduce_mean(pixels, [1, 2]) / 255
 
 
 def _change(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
@@ -130,21 +129,19 @@ def _in_it(tmp_path: Path) -> dict[str, tuple[Callable[[], bytes], str]]:
             return (Path.touch, (tmp_path / "pwned",))
 
     def loops(pixels: Any) -> Any:
-        import tensorflow as tf  # noqa: PLC0415
+        tf: Any = pytest.importorskip("tensorflow")
 
-        run: Any = tf.while_loop  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-        return run(
+        return tf.while_loop(
             lambda i, _: i < 10**9,  # pyright: ignore[reportUnknownLambdaType]
             lambda i, x: (i + 1, x * 0.9),  # pyright: ignore[reportUnknownLambdaType]
             (0, _brightness(pixels)),
         )[1]
 
     def swells(pixels: Any) -> Any:
-        import tensorflow as tf  # noqa: PLC0415
+        tf: Any = pytest.importorskip("tensorflow")
 
-        nn: Any = tf.nn
         kernel = np.ones([1, 1, 3, 1 << 18], np.float32)
-        return _brightness(nn.conv2d(pixels, kernel, 1, "SAME"))[:, :3]  # pyright: ignore[reportUnknownVariableType]
+        return _brightness(tf.nn.conv2d(pixels, kernel, 1, "SAME"))[:, :3]
 
     return {
         "a pickle": (lambda: pickle.dumps(Bomb()), "not a usable LiteRT model"),
@@ -273,13 +270,11 @@ def test_a_champion_that_became_another_at_its_url_never_serves(
 def test_photos_that_a_model_has_no_numbers_for_fail_alone(
     engine: Engine, fleet: Fleet, aftermath: Aftermath, tmp_path: Path
 ) -> None:
-    import tensorflow as tf  # noqa: PLC0415
-
-    nn: Any = tf.nn
+    tf: Any = pytest.importorskip("tensorflow")
 
     def explodes_on_bright_photos(pixels: Any) -> Any:
         mean = _brightness(pixels)
-        return mean + nn.relu(mean - 0.5) * 1e38 * 1e38
+        return mean + tf.nn.relu(mean - 0.5) * 1e38 * 1e38
 
     folder = tmp_path / "photos"
     folder.mkdir()
