@@ -10,7 +10,8 @@ from shared.db.tables import Table
 
 #: Any number, the same for every migrator of this project.
 _ADVISORY_LOCK = 7_206_315_049
-_LOCK_TIMEOUT_MS = 5_000
+#: Whoever wants a table queues behind a migration that waits for it: rather wait again.
+_LOCK_TIMEOUT_MS = 1_000
 _STATEMENT_TIMEOUT_MS = 60_000
 
 

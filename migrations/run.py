@@ -8,6 +8,8 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine
 
+from shared.db.retry import retrying
+
 
 def config(connection: Connection | None = None) -> Config:
     """Alembic's configuration; there is no ini file."""
@@ -18,12 +20,22 @@ def config(connection: Connection | None = None) -> Config:
     return made
 
 
-def upgrade(engine: Engine, revision: str = "head") -> str:
-    """Migrates up to `revision` and returns the revision the database is then at."""
-    with engine.connect() as connection:
-        command.upgrade(config(connection), revision)
-        connection.commit()
-        return current(connection)
+def upgrade(engine: Engine, revision: str = "head", *, patience_s: float = 120) -> str:
+    """Migrates up to `revision` and returns the revision the database is then at.
+
+    Args:
+        engine: the database.
+        revision: where to.
+        patience_s: how long it is tried again, each time from the start, while others hold locks.
+    """
+
+    def once() -> str:
+        with engine.connect() as connection:
+            command.upgrade(config(connection), revision)
+            connection.commit()
+            return current(connection)
+
+    return retrying(once, for_s=patience_s)
 
 
 def downgrade(engine: Engine, revision: str) -> str:

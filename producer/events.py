@@ -64,7 +64,8 @@ def parse(line: bytes, limits: Limits, now: datetime) -> ListingEvent:
     if len(line) > limits.max_event_bytes:
         raise EventError("too_large", f"{len(line)} bytes, at most {limits.max_event_bytes}")
     try:
-        value: object = json.loads(line, parse_constant=_no_constant)
+        # Not the bytes: of those json.loads would take UTF-16 too, and halves of surrogate pairs.
+        value: object = json.loads(line.decode("utf-8-sig"), parse_constant=_no_constant)
     except UnicodeDecodeError as error:
         raise EventError("not_utf8", f"byte {error.start} is not UTF-8") from None
     except (ValueError, RecursionError) as error:

@@ -16,6 +16,11 @@ from shared.settings import load_settings
 
 _PAGE = 1000
 _MIGRATION_SILENCE_S = 120.0
+#: What steers a terminal, turns text around or ends a line for some readers: in JSON as numbers.
+_CONTROLS = {
+    code: f"\\u{code:04x}"
+    for code in (*range(0x7F, 0xA0), *range(0x2028, 0x202F), *range(0x2066, 0x206A))
+}
 
 
 def migrate() -> None:
@@ -84,7 +89,7 @@ def _print_feed(after: int, limit: int | None) -> None:
                 "document": entry.document,
                 "created_at": entry.created_at.isoformat(),
             }
-            typer.echo(json.dumps(line, ensure_ascii=False))
+            typer.echo(json.dumps(line, ensure_ascii=False).translate(_CONTROLS))
         if len(entries) < _PAGE:
             return
         after = entries[-1].position

@@ -218,6 +218,8 @@ class Settings(PhotoLimits):
     model_store: Path = Path(".tagger/models")
     #: How often a worker looks whether another model is to serve.
     model_poll_s: PositiveFloat = 2
+    #: A model that was refused is tried again this much later: a share may be mounted by then.
+    model_refused_pause_s: PositiveFloat = 30
     #: How long a file of a model that lies at a URL may take to arrive.
     model_fetch_deadline_s: PositiveFloat = 120
 

@@ -52,7 +52,9 @@ def tagging_app(
     store = ModelStore(settings)
     pinned = settings.model_dir is not None
     model = retrying(lambda: _first(engine, store, settings), for_s=_PATIENCE_S)
-    lineup = Lineup(engine, store, model, pinned=pinned)
+    lineup = Lineup(
+        engine, store, model, pinned=pinned, refused_pause_s=settings.model_refused_pause_s
+    )
     log.info("model.loaded", version=model.version, tags=len(model.tag_ids), pinned=pinned)
     lineup.look()
     lineup.watch(settings.model_poll_s)

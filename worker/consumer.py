@@ -3,7 +3,6 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false, reportMissingTypeArgument=false
 # Celery carries no types.
-# ruff: noqa: ARG002  # its methods, with its arguments
 
 from typing import Any
 
@@ -48,24 +47,7 @@ class Consumer(consumer.Consumer):
         self._note_away(exc)
         super().on_connection_error_after_connected(exc)
 
-    def on_unknown_message(self, body: Any, message: Any) -> None:
-        _drop(message, "message.unreadable", reason="no task message")
-
-    def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
-        _drop(message, "message.unknown_task", task=str(message.headers.get("task"))[:100])
-
-    def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:
-        _drop(message, "message.unreadable", reason=type(exc).__name__)
-
-    def on_decode_error(self, message: Any, exc: Exception) -> None:
-        _drop(message, "message.unreadable", reason=type(exc).__name__)
-
     def _note_away(self, error: Exception) -> None:
         if not self._away:
             log.warning("worker.valkey_away", reason=str(error) or type(error).__name__)
         self._away = True
-
-
-def _drop(message: Any, event: str, **facts: str) -> None:
-    log.error(event, **facts)
-    message.reject()

@@ -22,9 +22,6 @@ from worker.model.tagger import Tagger
 
 log = structlog.get_logger()
 
-#: A model that was refused is tried again this much later: a share may be mounted by then.
-_AGAIN_S = 30.0
-
 
 @dataclass(frozen=True)
 class ServedModel:
@@ -73,11 +70,25 @@ def serve(connection: Connection, model_id: int, artifact: Artifact) -> ServedMo
     )
 
 
+@dataclass(frozen=True)
+class _Refusal:
+    """Why a model does not serve, and when it is tried again (monotonic)."""
+
+    reason: str
+    again_at: float
+
+
 class Lineup:
     """Which models serve in this process, kept in step with the database."""
 
     def __init__(
-        self, engine: Engine, store: ModelStore, first: ServedModel, *, pinned: bool = False
+        self,
+        engine: Engine,
+        store: ModelStore,
+        first: ServedModel,
+        *,
+        pinned: bool = False,
+        refused_pause_s: float = 30,
     ) -> None:
         """Serves `first` until `look` finds another; with `pinned`, for ever.
 
@@ -86,12 +97,14 @@ class Lineup:
             store: where their artifacts are.
             first: what serves from the start.
             pinned: whether it serves whoever is champion.
+            refused_pause_s: when a model that was refused is tried again.
         """
         self.now = Serving(first)  #: take it once a batch
         self._engine = engine
         self._store = store
         self._pinned = pinned
-        self._refused: dict[tuple[int, str | None, str | None], float] = {}
+        self._refused_pause_s = refused_pause_s
+        self._refused: dict[tuple[int, str | None, str | None], _Refusal] = {}
         self._away = False
 
     def watch(self, every_s: float) -> None:
@@ -154,18 +167,21 @@ class Lineup:
     def _load(self, connection: Connection, row: Row[Any]) -> ServedModel | None:
         """The model of a row; None, and an error in the log, where it is refused."""
         key = (row.id, row.location, row.manifest_sha256)
-        if time.monotonic() < self._refused.get(key, 0):
+        before = self._refused.get(key)
+        if before is not None and time.monotonic() < before.again_at:
             return None
         try:
             loaded = serve(connection, row.id, self._store.open_registered(row))
         except ArtifactError as error:
-            self._refused[key] = time.monotonic() + _AGAIN_S
-            log.error(  # noqa: TRY400  # its words say it all
-                "model.refused",
-                version=row.version,
-                reason=str(error),
-                still_serving=self.now.model.version,
-            )
+            refusal = _Refusal(str(error), time.monotonic() + self._refused_pause_s)
+            self._refused[key] = refusal
+            if before is None or before.reason != refusal.reason:
+                log.error(  # noqa: TRY400  # its words say it all
+                    "model.refused",
+                    version=row.version,
+                    reason=refusal.reason,
+                    still_serving=self.now.model.version,
+                )
             return None
         finally:
             connection.rollback()

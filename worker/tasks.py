@@ -2,25 +2,19 @@
 
 from collections.abc import Callable
 
-import structlog
 from celery import Celery
 
-from shared.domain.message import TAG_PHOTOS, parse_ids
-from shared.errors import MessageError
-
-log = structlog.get_logger()
+from shared.domain.message import TAG_PHOTOS
 
 
 def add_task(app: Celery, name: str, work: Callable[[list[int]], None]) -> None:
-    """Gives the application a task that hands its message's row ids to `work`."""
+    """Gives the application a task that hands its message's row ids to `work`.
 
-    def task(*rest: object, v: object = None, ids: object = None, **extra: object) -> None:
-        try:
-            checked = parse_ids(v, ids, rest, extra)
-        except MessageError as error:
-            log.error("message.rejected", task=name, reason=str(error))  # noqa: TRY400
-            return
-        work(checked)
+    `shared.transport` has checked them: nothing else comes out of a queue.
+    """
+
+    def task(*, ids: list[int], **_: object) -> None:
+        work(ids)
 
     app.task(task, name=name, typing=False)  # pyright: ignore[reportUnknownMemberType]
 

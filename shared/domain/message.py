@@ -7,13 +7,21 @@ ring for a row that is due anyway.
 from collections.abc import Sequence
 from typing import Any, cast
 
+from shared.domain.photo import TRAINING_QUEUE
 from shared.errors import MessageError
 
 VERSION = 1
 TAG_PHOTOS = "tag_photos"
 TRAIN = "train"
 MAX_IDS = 256
+#: Several times what `MAX_IDS` of the longest ids take.
+MAX_ENTRY_BYTES = 64 << 10
 _MAX_ID = 2**63 - 1
+
+
+def task_of(queue: str) -> str:
+    """The one task whose messages a queue holds."""
+    return TRAIN if queue == TRAINING_QUEUE else TAG_PHOTOS
 
 
 def photos_message(ids: Sequence[int]) -> dict[str, Any]:

@@ -161,9 +161,7 @@ def test_messages_that_are_not_ours_are_logged_and_leave_the_worker_working(
     fleet.run("produce", str(tmp_path / "events.jsonl"))
     wait_until_settled(engine, 2)
     assert fleet.stop()["worker"] == 0
-    assert fleet.log("worker").count("message.rejected") == 3
-    assert fleet.log("worker").count("message.unknown_task") == 1
-    assert fleet.log("worker").count("message.unreadable") >= 4
+    assert fleet.log("worker").count("message.rejected") == 3 + 1 + len(_NO_MESSAGES)
     assert "worker.died" not in fleet.log("worker")
     with Redis.from_url(settings.redis_url.get_secret_value()) as valkey:
         assert valkey.llen("tagging") == 0, "none comes back"

@@ -45,7 +45,7 @@ def test_a_training_asked_for_by_row_ends_with_a_candidate_model(
     )
     assert status == "candidate"
     assert version in (tmp_path / "model" / "manifest.json").read_text()
-    assert progress == {"stage": "judging"}
+    assert progress == {"stage": "writing"}
     [(recipe,)] = rows(engine, "SELECT recipe FROM model")
     assert (recipe["network"], recipe["epochs_taken"]) == ("vanilla", 2)
     assert fleet.stop() == {"relay": 0, "training": 0}

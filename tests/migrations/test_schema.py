@@ -86,5 +86,5 @@ def test_a_second_migrator_waits_for_the_first_and_gives_up_in_time(
     with empty_engine.begin() as other:
         other.execute(text("SELECT pg_advisory_xact_lock(7206315049)"))
         with pytest.raises(OperationalError, match="lock timeout"):
-            run.upgrade(empty_engine)
+            run.upgrade(empty_engine, patience_s=2)
     assert run.upgrade(empty_engine) == run.head()

@@ -53,6 +53,8 @@ def test_times_are_compared_in_utc(time: str) -> None:
         (b'{"type": NaN}', "not_json"),
         (b"[" * 1500, "not_json"),
         (b'{"type": "\xff"}', "not_utf8"),
+        (b'{"type": "\xed\xa0\x80"}', "not_utf8"),
+        ('{"type": "x"}'.encode("utf-16"), "not_utf8"),
         (b"[1]", "not_an_object"),
         (b'"listing.created"', "not_an_object"),
         (b"x" * 2001, "too_large"),

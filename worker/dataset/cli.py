@@ -13,7 +13,7 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 from shared.domain.vocabulary import STOP_TAGS, clean_segment
-from shared.errors import SetupError
+from shared.errors import DatasetError, SetupError
 from shared.settings import load_photo_limits
 
 if TYPE_CHECKING:
@@ -82,7 +82,10 @@ def prepare(
         int, typer.Option(min=100, help="DuckDB's share of memory; the rest goes to disk.")
     ] = 400,
 ) -> None:
-    """Make photo rows of a marketplace's metadata and reviews. Needs the extra `train`."""
+    """Make photo rows of a marketplace's metadata and reviews. Needs the extra `train`.
+
+    Exit code 1, and the report, where no photo is left.
+    """
     with _needing_extra():
         from worker.dataset import prepare as preparing  # noqa: PLC0415  # DuckDB is an extra
     request = preparing.PrepareRequest(
@@ -120,6 +123,10 @@ def prepare(
 
         prepared = preparing.prepare(request, show)
     _report(prepared, out)
+    if not prepared.photos:
+        raise DatasetError(
+            f"no photo is left: the table above and {out / 'report.md'} say which step dropped them"
+        )
 
 
 def _files(patterns: list[str] | None) -> tuple[Path, ...]:

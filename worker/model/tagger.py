@@ -85,8 +85,7 @@ class Tagger:
         for start in range(0, len(pixels), INVOCATION_PHOTOS):
             part = pixels[start : start + INVOCATION_PHOTOS]
             found[start : start + len(part)] = self._invoke(part)
-        usable = ((found >= 0) & (found <= 1)).all(axis=1)  # False for NaN too
-        found[~usable] = np.nan
+        found[~_usable(found)] = np.nan
         return found
 
     def _build(self, model: bytes, height: int, width: int, tags: int, threads: int) -> None:
@@ -112,6 +111,8 @@ class Tagger:
                 f"the model gives scores of shape {list(scores.shape)} for "
                 f"{INVOCATION_PHOTOS} photos and {tags} tags"
             )
+        if not _usable(scores).all():
+            raise ArtifactError("the model gives no scores within 0 and 1 for a black photo")
 
     def _invoke(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         with self._lock:
@@ -120,6 +121,12 @@ class Tagger:
             self._interpreter.set_tensor(self._input, self._batch)
             self._interpreter.invoke()
             return self._interpreter.get_tensor(self._output)[: len(pixels)]
+
+
+def _usable(scores: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Of which photos all scores are within 0 and 1; NaN is not."""
+    within: NDArray[np.bool_] = (scores >= 0) & (scores <= 1)
+    return np.logical_and.reduce(within, axis=1)
 
 
 def _only(details: list[dict[str, Any]], dtype: type, what: str) -> int:

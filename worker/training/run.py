@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -129,6 +130,7 @@ class _Heartbeat:
         self._stopping = stopping
         self._progress: dict[str, Any] = {"stage": "reading photos"}
         self._lost = False
+        self._lease_ends = time.monotonic() + lease_s
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True, name="heartbeat")
 
@@ -159,13 +161,16 @@ class _Heartbeat:
             self._renew()
 
     def _renew(self) -> None:
+        began = time.monotonic()
         try:
             with self._engine.begin() as connection:
                 self._lost = not training_runs.heartbeat(
                     connection, self._held, self._progress, lease_s=self._lease_s
                 )
+            self._lease_ends = began + self._lease_s
         except DATABASE_ERRORS as error:
             if not transient(error):
                 raise
             # Postgres is away; if it stays away, the lease ends and the run goes on elsewhere.
+            self._lost = time.monotonic() > self._lease_ends
             log.warning("training.no_heartbeat", run=self._held.id)

@@ -134,6 +134,7 @@ def train(
         recipe=described,
         command=_command(order),
     )
+    show("writing", None)  # what was lost to another worker meanwhile must not replace its model
     artifact = write(order.out, draft, model_card(facts))
     if order.work is None:
         shutil.rmtree(work, ignore_errors=True)

@@ -65,7 +65,7 @@ def test_the_compact_network_learns_from_a_teacher(data: Path, tmp_path: Path) -
     assert np.isfinite(scores).all()
     assert list(dict.fromkeys(stages)) == [
         *("reading photos", "photos for the teacher", "view 1 of 2", "view 2 of 2"),
-        *("head", "body", "asking the teacher", "network", "exporting", "judging"),
+        *("head", "body", "asking the teacher", "network", "exporting", "judging", "writing"),
     ]
     artifact = load(tmp_path / "model")
     assert artifact.manifest.input.width == 48

@@ -82,7 +82,7 @@ def test_it_learns(trained: Trained) -> None:
 
 def test_stages_and_every_epoch_are_told(trained: Trained) -> None:
     assert list(dict.fromkeys(trained.stages)) == [
-        *("reading photos", "network", "exporting", "judging")
+        *("reading photos", "network", "exporting", "judging", "writing")
     ]
     assert [progress.epoch for progress in trained.epochs] == list(range(1, EPOCHS + 1))
     best = min(progress.validation_loss for progress in trained.epochs)
@@ -149,6 +149,23 @@ def test_a_killed_training_ends_where_an_unbroken_one_would_have(
     for resumed, unbroken in zip(epochs, trained.epochs[4:6], strict=True):
         assert resumed.train_loss == pytest.approx(unbroken.train_loss, rel=0.02)
         assert resumed.validation_loss == pytest.approx(unbroken.validation_loss, rel=0.02)
+
+
+def test_a_training_that_is_ended_before_it_writes_leaves_what_lies_there(
+    trained: Trained, tmp_path: Path
+) -> None:
+    class Lost(Exception):
+        pass
+
+    def lose(stage: str, _: Progress | None) -> None:
+        if stage == "writing":
+            raise Lost
+
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "another's").touch()
+    with pytest.raises(Lost):
+        train(_order(trained.data, tmp_path / "model", epochs=1), lose)
+    assert [path.name for path in (tmp_path / "model").iterdir()] == ["another's"]
 
 
 def test_a_checkpoint_of_another_training_is_not_taken_up(trained: Trained, tmp_path: Path) -> None:

@@ -1,0 +1,173 @@
+"""Another model and another schema come while photos flow, and none is lost or mixed up."""
+
+import itertools
+import json
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, text
+
+from dev.fleet import Fleet
+from dev.listings import PhotoFile, events
+from dev.origin import Origin
+from migrations import run
+from tests.faults.aftermath import Aftermath
+from tests.marketplace import rows
+from tests.settled import assert_quiet
+from tests.worker.model.renamed import renamed
+
+pytestmark = pytest.mark.timeout(300)
+
+_BATCH = 8
+#: The oldest schema that this version of the code runs on.
+_OLDEST = "0002"
+
+
+class _Flow:
+    """Listings of one photo each, published without a pause until the block ends."""
+
+    def __init__(self, fleet: Fleet, photos: list[PhotoFile], origin: Origin) -> None:
+        self._fleet = fleet
+        self._lines = [json.dumps(one).encode() for one in events(photos * 400, origin.url)]
+        self._over = threading.Event()
+        self.published = 0
+
+    def publish(self) -> None:
+        for start in itertools.count(0, 100):
+            lines = self._lines[start : start + 100]
+            if self._over.is_set() or not lines:
+                return
+            done = self._fleet.run("produce", "-", stdin=b"\n".join(lines))
+            assert done.returncode == 0, done.stderr
+            self.published += len(lines)
+
+    @contextmanager
+    def going(self) -> Generator[None]:
+        failures: list[BaseException] = []
+
+        def publish() -> None:
+            try:
+                self.publish()
+            except BaseException as error:  # noqa: BLE001  # raised below, in the test's thread
+                failures.append(error)
+
+        thread = threading.Thread(target=publish)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._over.set()
+            thread.join()
+        if failures:
+            raise failures[0]
+
+
+def _wait_for(condition: Callable[[], bool], timeout_s: float = 60) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def _tagged(engine: Engine) -> int:
+    return rows(engine, "SELECT count(*) FROM photo WHERE status = 'tagged'")[0][0]
+
+
+def _by(engine: Engine, version: str) -> int:
+    return rows(
+        engine,
+        "SELECT count(*) FROM photo JOIN model ON model.id = model_id WHERE version = :v",
+        v=version,
+    )[0][0]
+
+
+@pytest.mark.row("F20")
+def test_each_photo_and_its_tags_name_one_model_while_models_change(
+    engine: Engine,
+    fleet: Fleet,
+    photos: list[PhotoFile],
+    origin: Origin,
+    tmp_path: Path,
+    aftermath: Aftermath,
+) -> None:
+    second = renamed(tmp_path / "second").version
+    fleet.environment |= {"TAGGER_BATCH_PHOTOS": str(_BATCH), "TAGGER_MODEL_POLL_S": "0.2"}
+    assert fleet.run("model", "add", "second").returncode == 0
+    fleet.start("relay", "relay")
+    fleet.start("worker", "worker", "--processes", "2")
+    flow = _Flow(fleet, photos, origin)
+    with flow.going():
+        _wait_for(lambda: _tagged(engine) > _BATCH)
+        for command in (("promote", second, "--force"), ("rollback",), ("promote", second)):
+            before = _tagged(engine)
+            done = fleet.run("model", *command, *(["--force"] if len(command) == 2 else []))
+            assert done.returncode == 0, done.stderr
+            _wait_for(lambda: _tagged(engine) > before + 2 * _BATCH)  # noqa: B023  # at once
+        scored = _by(engine, second)
+        _wait_for(lambda: _by(engine, second) > scored)
+    # The second model has the first one's weights: tags are those of a run without faults.
+    aftermath.check(flow.published)
+    assert rows(engine, "SELECT count(*) FROM photo WHERE status = 'failed'") == [(0,)]
+    assert (
+        rows(
+            engine,
+            """SELECT photo.id FROM photo
+            JOIN decision ON decision.id = decision_id
+            LEFT JOIN photo_tag ON photo_id = photo.id
+            WHERE decision.model_id <> photo.model_id OR photo_tag.model_id <> photo.model_id
+                OR attempt > 1""",
+        )
+        == []
+    )
+    batches = [json.loads(line) for line in fleet.log("worker").splitlines()]
+    assert len({line["model"] for line in batches if line["event"] == "batch.done"}) == 2
+    assert fleet.stop() == {"relay": 0, "worker": 0}
+    assert_quiet(fleet, "relay", "worker")
+
+
+@pytest.mark.row("F20")
+def test_a_migration_under_load_loses_nothing_and_queues_nobody_for_long(
+    engine: Engine,
+    fleet: Fleet,
+    photos: list[PhotoFile],
+    origin: Origin,
+    aftermath: Aftermath,
+) -> None:
+    run.downgrade(engine, _OLDEST)
+    fleet.environment["TAGGER_BATCH_PHOTOS"] = str(_BATCH)
+    fleet.start("relay", "relay")
+    fleet.start("worker", "worker", "--processes", "1")
+    flow = _Flow(fleet, photos, origin)
+    with flow.going():
+        _wait_for(lambda: _tagged(engine) > _BATCH)
+        # Somebody reads for long: the migration must not make all others wait behind it.
+        with engine.connect() as reader:
+            reader.execute(text("SET idle_in_transaction_session_timeout = 0"))
+            reader.execute(text("SELECT count(*) FROM photo_tag"))
+            fleet.start("migrate", "migrate")
+            _wait_for(lambda: _waiting(engine) > 0)
+            before = _tagged(engine)
+            _wait_for(lambda: _tagged(engine) > before + 4 * _BATCH, timeout_s=30)
+            assert fleet.exit_code("migrate") is None, "it still tries"
+        aftermath.fault_is_over()
+        _wait_for(lambda: fleet.exit_code("migrate") is not None)
+        before = _tagged(engine)
+        _wait_for(lambda: _tagged(engine) > before + 4 * _BATCH)
+    assert fleet.stop("migrate") == {"migrate": 0}
+    assert rows(engine, "SELECT version_num FROM alembic_version") == [(run.head(),)]
+    aftermath.check(flow.published)
+    assert rows(engine, "SELECT max(attempt), max(crashes) FROM photo") == [(1, 0)]
+    assert fleet.stop() == {"relay": 0, "worker": 0}
+    assert_quiet(fleet, "relay", "worker", allowed=("database.again",))
+
+
+def _waiting(engine: Engine) -> int:
+    return rows(
+        engine,
+        """SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tagger migrate'
+        AND wait_event_type = 'Lock' AND datname = current_database()""",
+    )[0][0]
