@@ -92,6 +92,66 @@ def chosen(rows: Sequence[str]) -> list[Mutation]:
 
 MUTATIONS: list[Mutation] = [
     Mutation(
+        "F1",
+        "taking back what a lost worker held",
+        "shared/db/photos.py",
+        "(status = 'queued' OR status = 'working' AND NOT {_HOPELESS})",
+        "status = 'queued'",
+        "tests/faults/test_worker.py::"
+        "test_a_worker_group_that_is_killed_again_and_again_loses_nothing[5-21]",
+    ),
+    Mutation(
+        "F2",
+        "ending the leases of a process that was seen to die",
+        "worker/app.py",
+        "    retrying(lambda: _take_back(engine, holder), for_s=_PATIENCE_S)\n",
+        "",
+        "tests/faults/test_worker.py::"
+        "test_what_a_killed_process_held_is_tried_again_before_its_lease_ends",
+    ),
+    Mutation(
+        "F3",
+        "letting suspects travel alone",
+        "shared/db/photos.py",
+        "OR expired.status = 'working' AND crashes + 2 >= :max_crashes",
+        "",
+        "tests/faults/test_poison.py::test_only_the_poisoned_photo_fails",
+    ),
+    Mutation(
+        "F4",
+        "the limit on memory",
+        "worker/memory.py",
+        "if resident > self._max_bytes:",
+        "if resident < 0:",
+        "tests/faults/test_poison.py::test_a_photo_that_eats_memory_fails_alone",
+    ),
+    Mutation(
+        "F5",
+        "leaving downloads when asked to stop",
+        "worker/fetch/loop.py",
+        "if now > self._leave_at():",
+        "if now < 0:",
+        "tests/faults/test_worker.py::"
+        "test_a_worker_that_waits_for_hosts_that_hang_stops_in_time_and_gives_their_photos_back",
+    ),
+    Mutation(
+        "F6",
+        "fencing",
+        "shared/db/photos.py",
+        " AND photo.token = new.token AND photo.status = 'working'",
+        "",
+        "tests/faults/test_worker.py::test_a_worker_that_comes_back_after_its_lease_writes_nothing",
+    ),
+    Mutation(
+        "F21",
+        "taking up a checkpoint",
+        "worker/training/fit.py",
+        "epoch = state.restore()",
+        "epoch = None",
+        "tests/faults/test_training.py::"
+        "test_a_training_that_was_killed_goes_on_from_its_checkpoint_and_tagging_beside_it",
+    ),
+    Mutation(
         "F14",
         "hanging up on a silent server",
         "shared/db/deadline.py",

@@ -21,9 +21,6 @@ from tests.faults.aftermath import Aftermath
 from tests.marketplace import rows
 from tests.settled import assert_quiet
 
-# The first test of a run waits for servers, photos and a run without faults.
-pytestmark = pytest.mark.timeout(300)
-
 
 class _Assassin(SimpleHTTPRequestHandler):
     """Serves photos; kills the process that asks for the poisoned one."""

@@ -114,4 +114,5 @@ def test_a_training_that_was_killed_goes_on_from_its_checkpoint_and_tagging_besi
     [(recipe,)] = rows(engine, "SELECT recipe FROM model WHERE status = 'candidate'")
     assert recipe["epochs_taken"] == _EPOCHS
     aftermath.check(len(photos) + 2 * len(many))
-    assert_quiet(fleet, "relay", "worker", "training", allowed=("relay.swept", "worker.died"))
+    # What the converter of models prints, nothing can be kept from the training worker's log.
+    assert_quiet(fleet, "relay", "worker", allowed=("relay.swept",))

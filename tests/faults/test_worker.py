@@ -21,9 +21,6 @@ from tests.faults.conftest import seed
 from tests.marketplace import rows
 from tests.settled import assert_quiet, publish
 
-# The first test of a run waits for servers, photos and a run without faults.
-pytestmark = pytest.mark.timeout(300)
-
 #: What may be logged above `info` when a process of a worker is lost.
 _LOSS = (
     "relay.swept",
