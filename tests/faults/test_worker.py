@@ -25,6 +25,7 @@ from tests.settled import assert_quiet, publish
 _LOSS = (
     "relay.swept",
     "worker.died",
+    "worker.orphaned",
     "worker.took_back",
     "batch.fenced_off",
     # Messages that a dead worker had not acknowledged come again after a while.

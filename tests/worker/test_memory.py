@@ -15,13 +15,13 @@ import os, signal, sys, time
 from worker.memory import MemoryWatch, resident_bytes
 signal.signal(signal.SIGTERM, lambda *_: (print("asked", flush=True), sys.exit(0)))
 before = resident_bytes()
-MemoryWatch(recycle_bytes=before + (40 << 20), max_bytes=before + (200 << 20), kept_s=0.5)
+MemoryWatch(recycle_bytes=before + (40 << 20), max_bytes=before + (200 << 20), kept_s={kept_s})
 """
 
 
-def _run(rest: str) -> subprocess.CompletedProcess[str]:
+def _run(rest: str, *, kept_s: float = 0.5) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", _PROGRAM + rest],
+        [sys.executable, "-c", _PROGRAM.format(kept_s=kept_s) + rest],
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
@@ -41,8 +41,9 @@ def test_one_that_keeps_too_much_is_asked_to_end_once() -> None:
 
 def test_what_is_taken_for_a_moment_is_no_reason() -> None:
     ended = _run(
-        "for _ in range(20):\n"
-        "    taken = b'x' * (80 << 20); time.sleep(0.1); del taken; time.sleep(0.15)"
+        "for _ in range(6):\n"
+        "    taken = b'x' * (80 << 20); time.sleep(0.3); del taken; time.sleep(0.7)",
+        kept_s=4,
     )
     assert ended.returncode == 0
     assert "asked" not in ended.stdout
