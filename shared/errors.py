@@ -7,7 +7,7 @@
     │   │                          NotFound, Forbidden, BadResponse, Overdue,
     │   │                          RetryAfter: RateLimited, OriginUnavailable
     │   ├── DecodeError            NotAnImage, UnsupportedFormat, TooSmall, TooManyPixels,
-    │   │                          Undecodable
+    │   │                          Undecodable, Blank
     │   └── ModelError, Crashed, Unexpected
     ├── EventError                 one listing event cannot be recorded
     ├── MessageError               one queue message is not ours
@@ -187,6 +187,12 @@ class Undecodable(DecodeError):
     """The picture is damaged."""
 
     code = "undecodable"
+
+
+class Blank(DecodeError):
+    """The picture is one plain colour and shows nothing."""
+
+    code = "blank"
 
 
 class ModelError(PhotoError):
