@@ -9,15 +9,13 @@ for the next one. Rows are the truth here: what cannot be read is logged and dro
 # Kombu carries no types.
 
 from collections.abc import Callable
+from queue import Empty
 from typing import Any
 
 import structlog
 from kombu.transport import redis
 
 log = structlog.get_logger()
-
-#: What bytes that are no JSON, JSON that is no message, and headers without sense raise.
-_UNREADABLE = (ValueError, TypeError, KeyError)
 
 
 class Channel(redis.Channel):
@@ -27,7 +25,9 @@ class Channel(redis.Channel):
         def guarded(message: Any) -> None:
             try:
                 callback(message)
-            except _UNREADABLE as error:
+            except Exception as error:
+                if self._is_brokers(error):
+                    raise
                 # It holds a prefetch slot by now, and would hold it for ever.
                 if not message.acknowledged:
                     message.reject()
@@ -38,9 +38,17 @@ class Channel(redis.Channel):
     def _brpop_read(self, **options: Any) -> Any:
         try:
             return super()._brpop_read(**options)
-        except _UNREADABLE as error:
+        except Exception as error:
+            if self._is_brokers(error):
+                raise
             log.error("message.unreadable", error=type(error).__name__)  # noqa: TRY400
             return True
+
+    def _is_brokers(self, error: Exception) -> bool:
+        """Whether an error is about the connection; an entry's may be of any other kind."""
+        known = (*self.connection_errors, *self.connection.channel_errors, Empty)
+        # Kombu counts a key that is missing among the connection's errors.
+        return isinstance(error, known) and not isinstance(error, KeyError)
 
 
 class Transport(redis.Transport):
