@@ -40,6 +40,7 @@ def main(arguments: list[str]) -> int:
     try:
         settings = load_settings()
         logs.configure(settings, role=name)
+        logs.divert_native_output()
         _end_with(supervisor)
         app = _build(settings, queues, threads)
     except TaggerError as error:
