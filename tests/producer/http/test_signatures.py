@@ -58,7 +58,7 @@ def test_a_signature_of_anything_else_is_none(changes: dict[str, str]) -> None:
 
 
 def test_a_changed_body_has_no_signature() -> None:
-    with pytest.raises(RequestRefused, match="No signature fits|is refused") as caught:
+    with pytest.raises(RequestRefused) as caught:
         _check(_headers(), _BODY + b" ")
     assert caught.value.kind == "bad_signature"
 
