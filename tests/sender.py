@@ -5,7 +5,8 @@ import hmac
 import http.client
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 
 from standardwebhooks import Webhook
 
+from dev.fleet import Fleet
 from tests.marketplace import event
 
 SECRET = "whsec_" + base64.b64encode(b"a key of thirty-two bytes, no more").decode()
@@ -20,6 +22,9 @@ OTHER_SECRET = "whsec_" + base64.b64encode(b"another key of thirty-two bytes..")
 
 STRUCTURED = "application/cloudevents+json"
 BATCHED = "application/cloudevents-batch+json"
+
+#: So that a busy machine's pauses end nobody's waiting for a lock.
+PATIENT = {"lock_timeout_s": "100", "statement_timeout_s": "100", "answer_deadline_s": "100"}
 
 _numbers = itertools.count(1)
 
@@ -132,3 +137,31 @@ class Sender:
             return Answer(response.status, named, response.read())
         finally:
             connection.close()
+
+
+def start_intake(fleet: Fleet, name: str = "intake", **settings: str) -> Sender:
+    """Starts an intake process with further settings; returns who sends to it, once it is ready."""
+    fleet.environment |= {"TAGGER_WEBHOOK_SECRETS": SECRET} | {
+        f"TAGGER_{key.upper()}": value for key, value in settings.items()
+    }
+    fleet.start(name, "intake", "http", "--port", "0")
+    ports: list[int] = []
+
+    def listening() -> bool:
+        assert fleet.exit_code(name) is None, fleet.log(name)
+        records = [json.loads(line) for line in fleet.log(name).splitlines()]
+        ports.extend(line["port"] for line in records if line["event"] == "intake.listening")
+        return bool(ports)
+
+    wait_until(listening)
+    sender = Sender(f"http://127.0.0.1:{ports[-1]}")
+    wait_until(lambda: sender.get("/readyz").status == 200)
+    return sender
+
+
+def wait_until(condition: Callable[[], bool], timeout_s: float = 60) -> None:
+    """Waits until the condition is true."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

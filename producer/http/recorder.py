@@ -67,7 +67,7 @@ class Recorder:
         self._engine = engine
         self._settings = settings
         self._waiting: queue.SimpleQueue[Submission | None] = queue.SimpleQueue()
-        self._watchdog = Watchdog(4 * settings.statement_timeout_s)
+        self._watchdog = Watchdog(4 * (settings.silence_s + settings.connect_timeout_s))
         self._threads = [
             threading.Thread(target=self._work, daemon=True, name=f"recorder-{number}")
             for number in range(THREADS)

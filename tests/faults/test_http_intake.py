@@ -1,13 +1,10 @@
 """Nothing gets in over HTTP that should not, and what is refused leaves no trace."""
 
 import json
-import os
-import signal
 import socket
-import threading
 import time
-from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,17 +14,19 @@ import pytest
 from sqlalchemy import Engine
 
 from dev.fleet import Fleet
-from dev.services import Services
 from tests.marketplace import rows
 from tests.sender import (
     BATCHED,
     OTHER_SECRET,
+    PATIENT,
     SECRET,
     STRUCTURED,
     Answer,
     Sender,
     envelope,
     signature,
+    start_intake,
+    wait_until,
 )
 from tests.settled import assert_quiet
 
@@ -40,27 +39,10 @@ _MIB = 1 << 20
 
 
 @pytest.fixture
-def start(fleet: Fleet) -> Callable[..., Sender]:
-    """Starts an intake process with further settings; returns who sends to it."""
-
-    def start(name: str = "intake", **settings: str) -> Sender:
-        fleet.environment |= {"TAGGER_WEBHOOK_SECRETS": SECRET} | {
-            f"TAGGER_{key.upper()}": value for key, value in settings.items()
-        }
-        fleet.start(name, "intake", "http", "--port", "0")
-        sender = Sender(f"http://127.0.0.1:{_port(fleet, name)}")
-        _wait_until(lambda: sender.get("/readyz").status == 200)
-        return sender
-
-    return start
-
-
-@pytest.fixture
-def nothing_gets_in(
-    start: Callable[..., Sender], fleet: Fleet, engine: Engine
-) -> Generator[Sender]:
+def nothing_gets_in(fleet: Fleet, engine: Engine) -> Generator[Sender]:
     """An intake that stored nothing when the test is over, lives, and takes a good event."""
-    sender = start(
+    sender = start_intake(
+        fleet,
         max_requests="4",
         header_deadline_s="3",
         body_deadline_s="3",
@@ -98,9 +80,9 @@ def test_an_old_request_that_is_sent_again_is_refused(nothing_gets_in: Sender) -
 
 @pytest.mark.row("I22")
 def test_a_message_id_that_is_sent_again_with_other_content_is_refused(
-    start: Callable[..., Sender], engine: Engine
+    fleet: Fleet, engine: Engine
 ) -> None:
-    one, other = start("one"), start("other")
+    one, other = start_intake(fleet, "one"), start_intake(fleet, "other")
     assert one.post(envelope(), webhook_id="msg_1").status == 202
     before = rows(engine, "SELECT * FROM listing, photo, webhook_delivery")
     for sender in (one, other):
@@ -138,24 +120,22 @@ def test_other_media_types_and_unknown_events_are_refused(nothing_gets_in: Sende
     for content_type in ("text/plain", "application/json", "application/cloudevents+xml"):
         assert nothing_gets_in.post(b"{}", content_type).status == 415
     assert nothing_gets_in.post(envelope(), content_encoding="gzip").status == 415
-    for changes in ({"type": "listing.sold"}, {"time": None}, {"data": "x"}):
-        assert nothing_gets_in.post(envelope(**changes)).status == 422
+    for bad in (envelope(type="listing.sold"), envelope(time=None), envelope(data="x")):
+        assert nothing_gets_in.post(bad).status == 422
 
 
 @pytest.mark.row("I22")
-def test_too_many_requests_at_once_are_asked_to_come_back(
-    start: Callable[..., Sender], engine: Engine
-) -> None:
-    sender = start(max_requests="4")
+def test_too_many_requests_at_once_are_asked_to_come_back(fleet: Fleet, engine: Engine) -> None:
+    sender = start_intake(fleet, max_requests="4", **PATIENT)
     with ThreadPoolExecutor(24) as pool:
         with engine.begin() as blocker:
             blocker.exec_driver_sql("LOCK TABLE listing")
             asked = [pool.submit(sender.post, envelope(f"L{n}")) for n in range(24)]
-            _wait_until(lambda: sum(job.done() for job in asked) >= 20)
+            wait_until(lambda: sum(job.done() for job in asked) >= 20)
             refused = [job.result() for job in asked if job.done()]
             assert {answer.code for answer in refused} == {"too_many_requests"}
             assert all(int(answer.headers["retry-after"]) > 0 for answer in refused)
-        taken = [answer for answer in map(Future.result, asked) if answer.status == 202]
+        taken = [job.result() for job in asked if job.result().status == 202]
     assert len(taken) == 24 - len(refused) == 4
     assert rows(engine, "SELECT count(*) FROM listing") == [(4,)]
     assert sender.post(envelope("again")).status == 202
@@ -171,18 +151,18 @@ def test_clients_that_drip_headers_or_bodies_are_cut_off_and_hold_nobody_up(
     begins = [b"", b"POST /ev", head[:-2], head + b"{"] * 12
     with ThreadPoolExecutor(len(begins)) as pool:
         dripping = [pool.submit(_drip, nothing_gets_in, begin) for begin in begins]
-        _wait_until(lambda: process.num_fds() > idle)
+        wait_until(lambda: process.num_fds() > idle)
         meanwhile = nothing_gets_in.post(envelope(type="listing.sold"))
         assert meanwhile.status == 422, "others are served"
         answers = [job.result() for job in dripping]
     assert sum(answer.startswith(b"HTTP/1.1 408 ") for answer in answers) == 12
     assert sum(answer == b"" for answer in answers) == 36
-    _wait_until(lambda: process.num_fds() <= idle)
+    wait_until(lambda: process.num_fds() <= idle)
 
 
 @pytest.mark.row("I22")
-def test_more_connections_than_allowed_are_closed_at_once(start: Callable[..., Sender]) -> None:
-    sender = start(max_connections="8", header_deadline_s="600")
+def test_more_connections_than_allowed_are_closed_at_once(fleet: Fleet) -> None:
+    sender = start_intake(fleet, max_connections="8", header_deadline_s="600")
     with ExitStack() as stack:
         clients = [
             stack.enter_context(socket.create_connection(sender.address, 60)) for _ in range(8)
@@ -195,93 +175,7 @@ def test_more_connections_than_allowed_are_closed_at_once(start: Callable[..., S
         for client in clients:
             client.sendall(b"host: x\r\n\r\n")
             assert _said(client).startswith(b"HTTP/1.1 200 ")
-    _wait_until(lambda: _is_served(sender))
-
-
-def test_an_answer_of_202_means_that_the_event_outlives_a_kill(
-    start: Callable[..., Sender], fleet: Fleet, engine: Engine
-) -> None:
-    accepted: list[str] = []
-    stop = threading.Event()
-    sender = start()
-
-    def send(thread: int) -> None:
-        for number in range(10_000):
-            name = f"L{thread}-{number}"
-            try:
-                if sender.post(envelope(name)).status == 202:
-                    accepted.append(name)
-            except (OSError, ValueError):
-                time.sleep(0.05)
-            if stop.is_set():
-                return
-
-    threads = [threading.Thread(target=send, args=(number,)) for number in range(6)]
-    for thread in threads:
-        thread.start()
-    for aim in (60, 120, 180):
-        _wait_until(lambda aim=aim: len(accepted) >= aim)
-        fleet.kill("intake")
-        (fleet.folder / "intake.log").unlink()
-        sender = start()
-    stop.set()
-    for thread in threads:
-        thread.join()
-    known = {row[0] for row in rows(engine, "SELECT external_id FROM listing")}
-    assert len(accepted) >= 180
-    assert set(accepted) <= known
-
-
-def test_sigterm_lets_what_was_accepted_finish_and_takes_nothing_more(
-    start: Callable[..., Sender], fleet: Fleet, engine: Engine
-) -> None:
-    sender = start()
-    with ThreadPoolExecutor(4) as pool:
-        with engine.begin() as blocker:
-            blocker.exec_driver_sql("LOCK TABLE listing")
-            asked = [pool.submit(sender.post, envelope(f"L{n}")) for n in range(4)]
-            _wait_until(lambda: _waiting_for_locks(engine) > 0)
-            os.kill(fleet.pid("intake"), signal.SIGTERM)
-            _wait_until(lambda: not _accepts(sender))
-            assert not any(job.done() for job in asked), "202 comes after the commit"
-        assert [job.result().status for job in asked] == [202] * 4
-    assert fleet.stop("intake") == {"intake": 0}
-    assert rows(engine, "SELECT count(*) FROM listing") == [(4,)]
-    assert_quiet(fleet, "intake")
-
-
-def test_while_postgres_is_away_events_are_asked_for_again(
-    start: Callable[..., Sender], servers: Services, fleet: Fleet, engine: Engine
-) -> None:
-    sender = start()
-    engine.dispose()
-    servers.postgres.stop(immediate=True)
-    try:
-        answer = sender.post(envelope())
-        assert (answer.status, answer.code) == (503, "database_away")
-        assert int(answer.headers["retry-after"]) > 0
-        _wait_until(lambda: sender.get("/readyz").status == 503)
-        assert sender.get("/healthz").status == 200
-    finally:
-        servers.postgres.start()
-    _wait_until(lambda: sender.get("/readyz").status == 200)
-    assert sender.post(envelope()).status == 202
-    assert "Traceback" not in fleet.log("intake")
-
-
-def test_while_postgres_is_silent_the_client_is_answered_and_may_send_again(
-    start: Callable[..., Sender], servers: Services, engine: Engine
-) -> None:
-    sender = start(answer_deadline_s="2")
-    servers.postgres.suspend()
-    try:
-        answer = sender.post(envelope())
-        assert (answer.status, answer.code) == (503, "not_known")
-        _wait_until(lambda: sender.get("/readyz").status == 503)
-    finally:
-        servers.postgres.resume()
-    assert sender.post(envelope()).status == 202
-    assert rows(engine, "SELECT count(*) FROM listing") == [(1,)]
+    wait_until(lambda: _is_served(sender))
 
 
 def test_without_keys_it_does_not_start_unless_on_loopback_and_told_to(fleet: Fleet) -> None:
@@ -297,28 +191,6 @@ def test_without_keys_it_does_not_start_unless_on_loopback_and_told_to(fleet: Fl
         assert b"TAGGER_WEBHOOK_SECRETS" in done.stderr
         assert b"Traceback" not in done.stderr
         assert b"c2hvcnQ" not in done.stderr
-
-
-def _wait_until(condition: Callable[[], bool], timeout_s: float = 60) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-def _port(fleet: Fleet, name: str) -> int:
-    found: list[int] = []
-
-    def listening() -> bool:
-        assert fleet.exit_code(name) is None, fleet.log(name)
-        for line in fleet.log(name).splitlines():
-            record = json.loads(line)
-            if record["event"] == "intake.listening":
-                found.append(record["port"])
-        return bool(found)
-
-    _wait_until(listening)
-    return found[0]
 
 
 def _peak_bytes(pid: int) -> int:
@@ -381,17 +253,3 @@ def _read_all(client: socket.socket) -> bytes:
     while chunk := client.recv(1 << 16):
         whole += chunk
     return bytes(whole)
-
-
-def _waiting_for_locks(engine: Engine) -> int:
-    query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-    [(count,)] = rows(engine, query)
-    return count
-
-
-def _accepts(sender: Sender) -> bool:
-    try:
-        socket.create_connection(sender.address, 5).close()
-    except ConnectionRefusedError:
-        return False
-    return True

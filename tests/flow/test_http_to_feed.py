@@ -1,7 +1,6 @@
 """The main job from a marketplace's CloudEvents on: over HTTP to tags and a feed entry."""
 
 import json
-import time
 from datetime import UTC, datetime
 
 from sqlalchemy import Engine
@@ -9,28 +8,16 @@ from sqlalchemy import Engine
 from dev.fleet import Fleet
 from dev.listings import PhotoFile
 from dev.origin import Origin
-from tests.sender import SECRET, Sender, envelope
+from tests.sender import envelope, start_intake
 from tests.settled import assert_quiet, assert_settled, wait_until_settled
-
-
-def _listening(fleet: Fleet) -> Sender:
-    deadline = time.monotonic() + 60
-    while "intake.listening" not in fleet.log("intake"):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    lines = [json.loads(line) for line in fleet.log("intake").splitlines()]
-    [port] = [line["port"] for line in lines if line["event"] == "intake.listening"]
-    return Sender(f"http://127.0.0.1:{port}")
 
 
 def test_events_sent_over_http_end_as_tags_and_deletions_as_tombstones(
     engine: Engine, fleet: Fleet, photos: list[PhotoFile], origin: Origin
 ) -> None:
-    fleet.environment["TAGGER_WEBHOOK_SECRETS"] = SECRET
     fleet.start("relay", "relay")
     fleet.start("worker", "worker", "--processes", "1")
-    fleet.start("intake", "intake", "http", "--port", "0")
-    sender = _listening(fleet)
+    sender = start_intake(fleet)
     urls = [f"{origin.url}/{photo.path}" for photo in photos[:6]]
     batch = [envelope(f"L{n}", photos=[url]) for n, url in enumerate(urls[1:], start=1)]
     assert sender.post(envelope("L0", photos=urls[:1])).json["recorded"] == 1

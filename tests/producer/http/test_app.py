@@ -22,7 +22,7 @@ _STORED = """
         + (SELECT count(*) FROM rejected_event) + (SELECT count(*) FROM webhook_delivery)
         + (SELECT count(*) FROM search_feed)
 """
-BINARY = {
+BINARY: dict[str, Any] = {
     "ce_specversion": "1.0",
     "ce_type": "listing.created",
     "ce_source": "https://shop.test",
@@ -53,7 +53,7 @@ def test_an_event_in_binary_mode_is_recorded(
 
 def test_a_deletion_in_binary_mode_needs_no_body(serve: Serve, engine: Engine) -> None:
     sender = serve(allow_unsigned_attributes=True)
-    gone = BINARY | {"ce_type": "listing.deleted"}
+    gone: dict[str, Any] = BINARY | {"ce_type": "listing.deleted"}
     assert sender.post(b"", None, **gone).status == 202
     assert rows(engine, "SELECT external_id, deleted_at IS NOT NULL FROM listing") == [("L1", True)]
 
@@ -128,7 +128,10 @@ def test_a_replay_with_other_attributes_in_its_headers_is_a_replay(
 ) -> None:
     sender = serve(allow_unsigned_attributes=True)
     assert sender.post(_DATA, webhook_id="msg_1", **BINARY).status == 202
-    gone = BINARY | {"ce_type": "listing.deleted", "ce_time": "2026-01-02T00:00:00Z"}
+    gone: dict[str, Any] = BINARY | {
+        "ce_type": "listing.deleted",
+        "ce_time": "2026-01-02T00:00:00Z",
+    }
     assert _refused(sender.post(_DATA, webhook_id="msg_1", **gone)) == (409, "replayed")
     assert rows(engine, "SELECT deleted_at FROM listing") == [(None,)]
 

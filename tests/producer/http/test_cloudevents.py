@@ -54,7 +54,7 @@ def test_the_envelope_and_its_data_become_the_fields_of_an_event() -> None:
 
 
 def test_extension_attributes_and_other_data_are_left_alone() -> None:
-    data = {"photos": [], "event_id": "x", "type": "y", "price": 7}
+    data: dict[str, Any] = {"photos": [], "event_id": "x", "type": "y", "price": 7}
     event = _read(envelope(data=data, traceparent="00-ab", dataschema="https://shop.test/v2"))
     assert event.event_id == "https://shop.test E-L1-0"
 

@@ -21,8 +21,9 @@ _WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'
 @pytest.fixture
 def recorder(settings: Settings) -> Generator[Recorder]:
     """A recorder with connections of its own."""
-    engine = make_engine(settings, role="intake", connections=THREADS)
-    recorder = Recorder(engine, settings)
+    patient = settings.model_copy(update={"lock_timeout_s": 100, "statement_timeout_s": 100})
+    engine = make_engine(patient, role="intake", connections=THREADS)
+    recorder = Recorder(engine, patient)
     yield recorder
     recorder.close()
     engine.dispose()
