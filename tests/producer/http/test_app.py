@@ -257,6 +257,16 @@ def test_it_says_that_it_lives_that_it_is_ready_and_what_it_takes(serve: Serve) 
     assert sender.get("/docs").status == 200
 
 
+def test_what_nobody_thought_of_is_answered_in_the_same_form(serve: Serve, engine: Engine) -> None:
+    sender = serve()
+    with engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE listing ADD CHECK (title <> 'odd')")
+    for body in (envelope(title="odd"), [envelope("L2"), envelope(title="odd")]):
+        assert _refused(sender.post(body)) == (500, "unexpected")
+    assert rows(engine, _STORED) == [(0,)]
+    assert sender.post(envelope()).status == 202
+
+
 def test_a_schema_that_is_missing_is_named(serve: Serve, engine: Engine) -> None:
     sender = serve()
     with engine.begin() as connection:
