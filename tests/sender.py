@@ -8,7 +8,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -108,10 +108,14 @@ class Sender:
         content_type: str | None = None,
         *,
         webhook_id: str | None = None,
-        at: datetime | None = None,
+        at: datetime | timedelta | None = None,
         **headers: str | None,
     ) -> Answer:
-        """Sends a body; `a_b="x"` is a header `a-b: x`, None leaves one out."""
+        """Sends a body; `a_b="x"` is a header `a-b: x`, None leaves one out.
+
+        `at` is when it was signed, or how long from now.
+        """
+        at = datetime.now(UTC) + at if isinstance(at, timedelta) else at
         if not isinstance(body, bytes):
             content_type = content_type or (STRUCTURED if isinstance(body, dict) else BATCHED)
             body = json.dumps(body).encode()
