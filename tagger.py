@@ -27,6 +27,7 @@ app = typer.Typer(
 app.command()(shared_commands.migrate)
 app.command()(shared_commands.roles)
 app.command()(producer_commands.produce)
+app.add_typer(producer_commands.intake_commands, name="intake")
 app.command()(producer_commands.relay)
 app.command()(worker_commands.worker)
 app.command()(worker_commands.train)

@@ -1,4 +1,4 @@
-"""`tagger produce` and `tagger relay`."""
+"""`tagger produce`, `tagger intake` and `tagger relay`."""
 
 import os
 import stat
@@ -21,6 +21,10 @@ from shared.domain.photo import Lane
 from shared.errors import SetupError
 from shared.settings import load_settings
 from shared.supervisor import EXIT_SETUP, Supervisor
+
+intake_commands = typer.Typer(
+    help="Take listing events from where they come in, until stopped.", no_args_is_help=True
+)
 
 #: Exit code of `produce` when some lines were rejected; the others are recorded.
 EXIT_REJECTED = 3
@@ -51,6 +55,27 @@ def produce(
     _report(counts)
     if counts.rejected:
         raise typer.Exit(EXIT_REJECTED)
+
+
+@intake_commands.command()
+def http(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 8080,
+) -> None:
+    """Take CloudEvents over HTTP, signed by Standard Webhooks; docs/events.md shows how.
+
+    An answer of 202 means committed. SIGTERM lets what was accepted finish, then exit code 0.
+    """
+    try:
+        from producer.http import app, server  # noqa: PLC0415  # an extra, which others do without
+    except ModuleNotFoundError as error:
+        raise SetupError(
+            f'{error.name} is missing: install the extra `http`, pip install -e ".[http]"'
+        ) from None
+    settings = load_settings()
+    logs.configure(settings, role="intake")
+    engine = make_engine(settings, role="intake", connections=app.CONNECTIONS)
+    server.serve(settings, engine, host, port)
 
 
 def relay() -> None:

@@ -1,4 +1,4 @@
-"""Listing events, parsed and validated: one JSON object a line."""
+"""Listing events, parsed and validated: one JSON object a line, or fields from elsewhere."""
 
 import json
 from collections.abc import Iterable
@@ -63,16 +63,37 @@ def parse(line: bytes, limits: Limits, now: datetime) -> ListingEvent:
     """
     if len(line) > limits.max_event_bytes:
         raise EventError("too_large", f"{len(line)} bytes, at most {limits.max_event_bytes}")
+    value = read_json(line)
+    if not isinstance(value, dict):
+        raise EventError("not_an_object", "an event is one JSON object")
+    return from_fields(cast("dict[str, Any]", value), limits, now)
+
+
+def read_json(raw: bytes) -> object:
+    """What a JSON text says (RFC 8259), read so that nobody can read it differently.
+
+    Raises:
+        EventError: it is no JSON, or a name stands twice in an object.
+    """
     try:
         # Not the bytes: of those json.loads would take UTF-16 too, and halves of surrogate pairs.
-        value: object = json.loads(line.decode("utf-8-sig"), parse_constant=_no_constant)
+        return json.loads(
+            raw.decode("utf-8-sig"),
+            parse_constant=_no_constant,
+            object_pairs_hook=_each_name_once,
+        )
     except UnicodeDecodeError as error:
         raise EventError("not_utf8", f"byte {error.start} is not UTF-8") from None
     except (ValueError, RecursionError) as error:
         raise EventError("not_json", str(error)[:200]) from None
-    if not isinstance(value, dict):
-        raise EventError("not_an_object", "an event is one JSON object")
-    fields = cast("dict[str, Any]", value)
+
+
+def from_fields(fields: dict[str, Any], limits: Limits, now: datetime) -> ListingEvent:
+    """The event that fields say, named as in a line.
+
+    Raises:
+        EventError: as `parse`.
+    """
     try:
         kind = EventType(fields.get("type", ""))
     except ValueError:
@@ -107,6 +128,13 @@ def newest(events: Iterable[ListingEvent]) -> dict[str, ListingEvent]:
 
 def _no_constant(name: str) -> object:
     raise ValueError(f"{name} is not JSON")
+
+
+def _each_name_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = dict(pairs)
+    if len(names) < len(pairs):
+        raise ValueError("a name stands twice in an object")
+    return names
 
 
 def _text(fields: dict[str, Any], name: str, limit: int, default: str | None = None) -> str:

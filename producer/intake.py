@@ -42,6 +42,31 @@ class Counts:
             self.reasons[code] = self.reasons.get(code, 0) + times
 
 
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """An event line that cannot be recorded, and why."""
+
+    line: Line
+    error: EventError
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a batch changed."""
+
+    applied: tuple[ListingEvent, ...]  #: the others were older than what is known, or known already
+    photos: int
+
+
+def limits(settings: Settings) -> Limits:
+    """How much one event may carry."""
+    return Limits(
+        max_event_bytes=settings.max_event_bytes,
+        max_photos=settings.max_photos_per_listing,
+        max_seller_tags=settings.max_seller_tags,
+    )
+
+
 class Intake:
     """Records batches of event lines."""
 
@@ -49,54 +74,53 @@ class Intake:
         self._engine = engine
         self._lane = lane
         self._decisions = Decisions()
-        self._limits = Limits(
-            max_event_bytes=settings.max_event_bytes,
-            max_photos=settings.max_photos_per_listing,
-            max_seller_tags=settings.max_seller_tags,
-        )
+        self._limits = limits(settings)
 
     def record(self, lines: Sequence[Line]) -> Counts:
         """Records a batch of lines in one transaction; rejected ones with their reason."""
         counts = Counts()
         events: list[ListingEvent] = []
-        rejected: dict[bytes, tuple[Line, EventError]] = {}
+        rejected: list[Rejection] = []
         now = datetime.now(UTC)
         for line in lines:
             try:
                 events.append(parse(line.raw, self._limits, now))
             except EventError as error:
-                rejected.setdefault(hashlib.sha256(line.raw).digest(), (line, error))
-                counts.rejected += 1
+                rejected.append(Rejection(line, error))
                 counts.reasons[error.kind] = counts.reasons.get(error.kind, 0) + 1
-        counts.recorded, counts.photos = retrying(
-            lambda: self._record(newest(events), rejected), for_s=_PATIENCE_S
-        )
+        written = retrying(lambda: self._record(events, rejected), for_s=_PATIENCE_S)
+        counts.recorded, counts.photos = len(written.applied), written.photos
         counts.unchanged = len(events) - counts.recorded
+        counts.rejected = len(rejected)
         return counts
 
-    def _record(
-        self,
-        events: dict[str, ListingEvent],
-        rejected: dict[bytes, tuple[Line, EventError]],
-    ) -> tuple[int, int]:
-        """Records in one transaction; returns how many listings changed, and new photos."""
+    def _record(self, events: list[ListingEvent], rejected: list[Rejection]) -> Written:
         with self._engine.begin() as connection:
-            _reject(connection, rejected)
-            applied, published = _upsert(connection, events)
-            if not applied:
-                return 0, 0
-            _remove_photos(connection, applied)
-            added = _add_photos(connection, applied, self._lane)
-            # A listing with photos that was never published says nothing yet: its tags will.
-            speaks = [
-                id_
-                for id_, event in applied.items()
-                if id_ in published or event.type is EventType.DELETED or not event.photos
-            ]
-            listings.publish(connection, speaks, self._decisions)
-            if added:
-                photos.wake_relay(connection)
-        return len(applied), added
+            return self.write(connection, events, rejected)
+
+    def write(
+        self,
+        connection: Connection,
+        events: Sequence[ListingEvent],
+        rejected: Sequence[Rejection],
+    ) -> Written:
+        """Writes events and rejected lines within the caller's transaction."""
+        _reject(connection, rejected)
+        applied, published = _upsert(connection, newest(events))
+        if not applied:
+            return Written((), 0)
+        _remove_photos(connection, applied)
+        added = _add_photos(connection, applied, self._lane)
+        # A listing with photos that was never published says nothing yet: its tags will.
+        speaks = [
+            id_
+            for id_, event in applied.items()
+            if id_ in published or event.type is EventType.DELETED or not event.photos
+        ]
+        listings.publish(connection, speaks, self._decisions)
+        if added:
+            photos.wake_relay(connection)
+        return Written(tuple(applied.values()), added)
 
 
 def _upsert(
@@ -203,11 +227,13 @@ def _add_photos(connection: Connection, applied: dict[int, ListingEvent], lane: 
     return sum(inserted)
 
 
-def _reject(connection: Connection, rejected: dict[bytes, tuple[Line, EventError]]) -> None:
+def _reject(connection: Connection, rejected: Sequence[Rejection]) -> None:
     """Keeps lines that are no events, each once, with the reason."""
-    if not rejected:
-        return
-    for digest, (line, error) in sorted(rejected.items()):
+    first: dict[bytes, Rejection] = {}
+    for rejection in rejected:
+        first.setdefault(hashlib.sha256(rejection.line.raw).digest(), rejection)
+    for digest, rejection in sorted(first.items(), key=lambda item: item[0]):
+        line, error = rejection.line, rejection.error
         connection.execute(
             text("""
                 INSERT INTO rejected_event

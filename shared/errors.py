@@ -11,6 +11,7 @@
     │   │                          Undecodable, Blank
     │   └── ModelError, Crashed, Unexpected
     ├── EventError                 one listing event cannot be recorded
+    ├── RequestRefused             one HTTP request is refused (producer/http/problems.py)
     ├── MessageError               one queue message is not ours
     ├── ArtifactError              a model artifact is refused
     ├── ModelUnknown               no model is registered under that name

@@ -175,6 +175,32 @@ class Settings(PhotoLimits):
     max_photos_per_listing: PositiveInt = 100
     max_seller_tags: PositiveInt = 100
 
+    # Intake over HTTP
+    #: Keys that requests may be signed with, as whsec_<base64>, apart by spaces or commas.
+    webhook_secrets: SecretStr | None = None
+    #: How far a signature's time may lie from ours; also how long a replay is recognised.
+    webhook_tolerance_s: PositiveInt = 300
+    #: Takes events in binary mode too, though signatures do not cover their attributes.
+    allow_unsigned_attributes: bool = False
+    #: Takes events without signatures, on loopback addresses only.
+    allow_unsigned_events: bool = False
+    #: Of a request that carries a batch; one event may have `max_event_bytes`.
+    max_batch_bytes: PositiveInt = 2 << 20
+    max_header_bytes: PositiveInt = 16 << 10
+    #: From the connection, or a request's first byte, to the end of its headers.
+    header_deadline_s: PositiveFloat = 10
+    body_deadline_s: PositiveFloat = 20
+    #: A request that is not recorded within this time is answered with 503.
+    answer_deadline_s: PositiveFloat = 20
+    #: How long a connection may stay open without a request.
+    idle_connection_s: PositiveInt = 30
+    #: Open connections of one process; further ones are closed at once.
+    max_connections: PositiveInt = 512
+    #: Requests that wait to be recorded in one process; further ones are answered with 429.
+    max_requests: PositiveInt = 32
+    #: While more photos than this wait in the tagging lane, requests are answered with 429.
+    max_photos_waiting: PositiveInt = 1_000_000
+
     # Queue
     #: The most photos a message names; it names fewer where they take long.
     batch_photos: Annotated[int, Field(ge=1, le=256)] = 256

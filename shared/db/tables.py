@@ -366,3 +366,13 @@ class RejectedEvent(Table):
     times: Mapped[int] = mapped_column(Integer(), server_default="1")
     first_seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
     last_seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class WebhookDelivery(Table):
+    """A signed request whose events were recorded, kept while it could be replayed."""
+
+    __tablename__ = "webhook_delivery"
+
+    webhook_id: Mapped[str] = mapped_column(primary_key=True, comment="the header webhook-id")
+    content_sha256: Mapped[bytes]
+    seen_at: Mapped[datetime] = mapped_column(server_default=func.now(), index=True)

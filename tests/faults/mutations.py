@@ -90,6 +90,8 @@ def chosen(rows: Sequence[str]) -> list[Mutation]:
     return [mutation for mutation in MUTATIONS if not rows or mutation.row in rows]
 
 
+_HTTP = "tests/faults/test_http_intake.py::"
+
 MUTATIONS: list[Mutation] = [
     Mutation(
         "F1",
@@ -176,5 +178,77 @@ MUTATIONS: list[Mutation] = [
         "",
         "tests/faults/test_hosts_cut_off.py::"
         "test_a_host_that_is_cut_off_loses_nothing_and_comes_back",
+    ),
+    Mutation(
+        "I22",
+        "the signature",
+        "producer/http/endpoint.py",
+        "            verify(seal, body, self._keys)\n",
+        "",
+        _HTTP + "test_what_is_unsigned_or_wrongly_signed_is_refused",
+    ),
+    Mutation(
+        "I22",
+        "the signature's time",
+        "producer/http/endpoint.py",
+        "            check_time(seal, now, self._settings.webhook_tolerance_s)\n",
+        "",
+        _HTTP + "test_an_old_request_that_is_sent_again_is_refused",
+    ),
+    Mutation(
+        "I22",
+        "one content under each message id",
+        "producer/http/recorder.py",
+        "submission.delivery.webhook_id in taken\n",
+        "True\n",
+        _HTTP + "test_a_message_id_that_is_sent_again_with_other_content_is_refused",
+    ),
+    Mutation(
+        "I22",
+        "counting a body's bytes",
+        "producer/http/uploads.py",
+        "if len(body) + len(chunk) > most:",
+        "if False:",
+        _HTTP + "test_bodies_of_100_megabytes_are_refused_in_bounded_memory",
+    ),
+    Mutation(
+        "I22",
+        "media types",
+        "producer/http/cloudevents.py",
+        'if b"ce-specversion" not in counts:',
+        "if False:",
+        _HTTP + "test_other_media_types_and_unknown_events_are_refused",
+    ),
+    Mutation(
+        "I22",
+        "requests at once",
+        "producer/http/uploads.py",
+        "if not self._requests.acquire(blocking=False):",
+        "if False:",
+        _HTTP + "test_too_many_requests_at_once_are_asked_to_come_back",
+    ),
+    Mutation(
+        "I22",
+        "the deadline of headers",
+        "producer/http/connection.py",
+        "self.settings.header_deadline_s, self.transport.abort",
+        "1e6, self.transport.abort",
+        _HTTP + "test_clients_that_drip_headers_or_bodies_are_cut_off_and_hold_nobody_up",
+    ),
+    Mutation(
+        "I22",
+        "the deadline of bodies",
+        "producer/http/uploads.py",
+        "async with asyncio.timeout(deadline_s):",
+        "async with asyncio.timeout(None):",
+        _HTTP + "test_clients_that_drip_headers_or_bodies_are_cut_off_and_hold_nobody_up",
+    ),
+    Mutation(
+        "I22",
+        "open connections",
+        "producer/http/connection.py",
+        "if len(self.connections) > self.settings.max_connections:",
+        "if False:",
+        _HTTP + "test_more_connections_than_allowed_are_closed_at_once",
     ),
 ]

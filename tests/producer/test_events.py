@@ -51,6 +51,7 @@ def test_times_are_compared_in_utc(time: str) -> None:
         (b"", "not_json"),
         (b"{", "not_json"),
         (b'{"type": NaN}', "not_json"),
+        (b'{"type": "listing.created", "type": "listing.deleted"}', "not_json"),
         (b"[" * 1500, "not_json"),
         (b'{"type": "\xff"}', "not_utf8"),
         (b'{"type": "\xed\xa0\x80"}', "not_utf8"),

@@ -1,0 +1,1 @@
+"""CloudEvents over HTTP into rows: signed, bounded, and answered once they are committed."""

@@ -1,0 +1,81 @@
+"""The backlog is looked at now and then, and so is whether Postgres is there."""
+
+import time
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, closing
+
+import pytest
+from sqlalchemy import Engine
+
+from producer.http.backlog import Backlog
+from shared.settings import Settings
+from tests.marketplace import claim_all, event, record, rows
+
+Look = Callable[..., Backlog]
+
+
+@pytest.fixture
+def look(engine: Engine, settings: Settings) -> Generator[Look]:
+    """Starts looking, with changed settings."""
+    with ExitStack() as stack:
+
+        def start(**changes: object) -> Backlog:
+            changed = settings.model_copy(update=changes)
+            backlog = stack.enter_context(closing(Backlog(engine, changed)))
+            _wait_until(lambda: backlog.trouble is None)
+            return backlog
+
+        yield start
+
+
+def _wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_photos_that_wait_or_are_queued_count(
+    look: Look, engine: Engine, settings: Settings
+) -> None:
+    record(engine, settings, event(photos=["a", "b", "c"]))
+    assert not look(max_photos_waiting=3).full
+    assert look(max_photos_waiting=2).full
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE photo SET status = 'queued', lease_until = now()")
+    assert look(max_photos_waiting=2).full
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE photo SET status = 'pending', lease_until = NULL")
+    claim_all(engine)
+    assert not look(max_photos_waiting=2).full, "what is worked on does not wait"
+
+
+def test_a_backfill_does_not_shut_out_new_events(
+    look: Look, engine: Engine, settings: Settings
+) -> None:
+    record(engine, settings, event(photos=["a", "b", "c"]))
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE photo SET lane = 'backfill'")
+    assert not look(max_photos_waiting=2).full
+
+
+def test_counting_goes_no_further_than_to_the_limit(
+    look: Look, engine: Engine, settings: Settings
+) -> None:
+    """However long the backlog is, a look costs the same."""
+    for number in range(20):
+        photos = [f"{number}-{n}" for n in range(100)]
+        record(engine, settings, event(f"L{number}", photos=photos))
+    backlog = look(max_photos_waiting=10)
+    assert backlog.full
+    assert backlog._waiting == 11  # pyright: ignore[reportPrivateUsage]
+
+
+def test_old_deliveries_are_purged_along_the_way(look: Look, engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO webhook_delivery VALUES ('old', 'x', now() - interval '1 h'),"
+            " ('new', 'x', now())"
+        )
+    look()
+    _wait_until(lambda: rows(engine, "SELECT webhook_id FROM webhook_delivery") == [("new",)])
