@@ -46,7 +46,7 @@ _TABLES: Final = {
     # Lines as a marketplace sent them: whose words a listing's are, these are too, and the
     # people who ask why something was rejected are analysts.
     "rejected_event":  ("SIU",   "",     "S"),
-    "webhook_delivery": ("SID", "",     "S"),
+    "webhook_delivery": ("SIUD", "",    "S"),
     "alembic_version": ("",      "",     "S"),
 }  # fmt: skip
 #: A number for each claim. Columns that count by themselves need no privilege on their sequence.
