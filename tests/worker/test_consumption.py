@@ -28,7 +28,7 @@ from kombu.transport.virtual import QoS
 if "wedged" in sys.argv[1:]:
     QoS.can_consume = lambda self: False
 from worker.process import main
-sys.exit(main(["tagging", "1", "tagging-1", str(os.getppid())]))
+sys.exit(main(["tagging", "1", "tagging-1", str(os.getppid()), "1"]))
 """
 
 
