@@ -116,7 +116,8 @@ _SPOILED: dict[str, tuple[Callable[[Path], None], str]] = {
     "1 TB": (lambda folder: os.truncate(folder / "model.tflite", 1 << 40), "more than"),
     "a giant input": (_with(input={"height": 10**9, "width": 10**9}), "input.height"),
     "a tag too many": (_with(vocabulary=[*_TAGS, "x"], thresholds=[0.5] * 4), "shape"),
-    "a number beyond all": (_text('"hamming": 0.5', '"hamming": 1e999'), "metrics"),
+    "a number beyond all": (_text('"hamming": 0.5', '"hamming": 1e999'), "not JSON"),
+    "half a surrogate pair": (_text('"hamming": 0.5', r'"x": "\ud800"'), "not JSON"),
     "a manifest nested deeply": (_text('"hamming": 0.5', f'"x": {"[" * 50_000}'), "not JSON"),
 }
 

@@ -155,7 +155,10 @@ def _manifest_text(draft: Draft, contents: Mapping[str, bytes]) -> str:
 
 def _manifest(content: bytes) -> Manifest:
     try:
-        return Manifest.model_validate(_json(content))
+        found = _json(content)
+        # Metrics and recipe go to Postgres as they are: no infinity, no half of a surrogate pair.
+        json.dumps(found, ensure_ascii=False, allow_nan=False).encode()
+        return Manifest.model_validate(found)
     except ValidationError as error:
         raise ArtifactError(f"{MANIFEST}: {_in_words(error)}") from None
     except (ValueError, RecursionError) as error:

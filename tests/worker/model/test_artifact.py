@@ -217,6 +217,14 @@ def test_a_character_that_postgres_takes_in_no_text_is_refused(folder: Path) -> 
         load(folder)
 
 
+@pytest.mark.parametrize("value", ["1e999", '"\\ud800"'])
+def test_what_postgres_takes_in_no_json_is_refused_in_metrics(folder: Path, value: str) -> None:
+    path = folder / "manifest.json"
+    path.write_text(path.read_text().replace('"hamming": 0.5', f'"hamming": {value}'))
+    with pytest.raises(ArtifactError, match=r"manifest\.json: not JSON"):
+        load(folder)
+
+
 def test_of_a_ring_of_parents_a_tag_in_it_is_named(folder: Path) -> None:
     def ring(manifest: Manifest) -> None:
         manifest["vocabulary"] += ["hubs"]
