@@ -48,10 +48,10 @@ def tagging_app(
     pixels.configure()
     # A thread holds one connection at a time, and one more looks for other models.
     engine = make_engine(settings, role="worker", connections=threads + 1)
-    retrying(lambda: _take_back(engine, holder), for_s=_PATIENCE_S)
     store = ModelStore(settings)
     pinned = settings.model_dir is not None
     model = retrying(lambda: _first(engine, store, settings), for_s=_PATIENCE_S)
+    retrying(lambda: _take_back(engine, holder), for_s=_PATIENCE_S)
     lineup = Lineup(
         engine, store, model, pinned=pinned, refused_pause_s=settings.model_refused_pause_s
     )
