@@ -8,7 +8,7 @@
     │   │                          Overdue, RetryAfter: RateLimited, OriginUnavailable,
     │   │                          HostResting
     │   ├── DecodeError            NotAnImage, UnsupportedFormat, TooSmall, TooManyPixels,
-    │   │                          Undecodable
+    │   │                          Undecodable, Blank
     │   └── ModelError, Crashed, Unexpected
     ├── EventError                 one listing event cannot be recorded
     ├── MessageError               one queue message is not ours
@@ -206,6 +206,12 @@ class Undecodable(DecodeError):
     """The picture is damaged."""
 
     code = "undecodable"
+
+
+class Blank(DecodeError):
+    """The picture is one plain colour and shows nothing."""
+
+    code = "blank"
 
 
 class ModelError(PhotoError):

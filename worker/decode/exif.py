@@ -6,6 +6,8 @@ UPRIGHT: Final = 1
 
 _ORIENTATION: Final = 0x0112  # EXIF 2.32, section 4.6.4
 _SHORT: Final = 3
+#: Cameras write some dozens.
+_MAX_ENTRIES: Final = 512
 
 
 def orientation(tiff: bytes) -> int:
@@ -20,7 +22,8 @@ def orientation(tiff: bytes) -> int:
     directory = int.from_bytes(tiff[4:8], order)
     entries = int.from_bytes(tiff[directory : directory + 2], order)
     first = directory + 2
-    for at in range(first, min(first + 12 * entries, len(tiff) - 11), 12):
+    last = first + 12 * min(entries, _MAX_ENTRIES)
+    for at in range(first, min(last, len(tiff) - 11), 12):
         tag, kind = (int.from_bytes(tiff[at + i : at + i + 2], order) for i in (0, 2))
         if tag == _ORIENTATION:
             value = int.from_bytes(tiff[at + 8 : at + 10], order)

@@ -18,7 +18,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import TooManyPixels, TooSmall, Undecodable
+from shared.errors import Blank, TooManyPixels, TooSmall, Undecodable
+from worker.decode.bare import bare
 from worker.decode.excerpt import needed
 from worker.decode.exif import UPRIGHT
 from worker.decode.sniff import Header, sniff
@@ -39,6 +40,7 @@ Pixels = NDArray[np.uint8]
 #: the target that is hardly more to a network than noise: one level in 1 % of the values changes
 #: 0.1 to 0.2 % of a model's decisions. Below, it is.
 _MARGIN: Final = 2
+_BAND_PIXELS: Final = 1 << 18
 _FLAGS: Final = {
     1: cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION,
     2: cv2.IMREAD_REDUCED_COLOR_2 | cv2.IMREAD_IGNORE_ORIENTATION,
@@ -76,26 +78,34 @@ def to_pixels(
     Raises:
         NotAnImage, UnsupportedFormat: the bytes are no picture of these formats.
         TooSmall: fewer than `min_photo_elements` of width x height x 3.
-        TooManyPixels: claims more than `max_photo_pixels`; nothing was decoded.
+        TooManyPixels: claims more than `max_photo_pixels`, where one of 16 bits a channel counts
+            as two; nothing was decoded.
         Undecodable: damaged.
+        Blank: what would be returned is all of one colour.
     """
     header = header or sniff(body)
     pixels = header.width * header.height
     if pixels * 3 < min_photo_elements:
         raise TooSmall(f"{header.width}x{header.height}")
-    if pixels > max_photo_pixels:
-        raise TooManyPixels(f"{header.width}x{header.height}")
+    if pixels * (2 if header.is_deep else 1) > max_photo_pixels:
+        raise TooManyPixels(
+            f"{header.width}x{header.height}{', 16 bits a channel' if header.is_deep else ''}"
+        )
     check_whole(body, header)
     if preprocessing == BGR_BILINEAR:
         picture = decode(needed(body, header, 1), header, 1)
         target = _as_stored((width, height), header)
         resized = _as_pixels(cv2.resize(picture, target, interpolation=cv2.INTER_LINEAR))
-        return _upright(resized, header.orientation)
-    if preprocessing != RGB_AREA:
+        result = _upright(resized, header.orientation)
+    elif preprocessing == RGB_AREA:
+        scale = reduction(header, width=width, height=height)
+        picture = decode(needed(body, header, scale), header, scale)
+        result = shrink(picture, header, width=width, height=height)
+    else:
         raise ValueError(f"no preprocessing is called {preprocessing!r}")
-    scale = reduction(header, width=width, height=height)
-    picture = decode(needed(body, header, scale), header, scale)
-    return shrink(picture, header, width=width, height=height)
+    if (result == result[0, 0]).all():
+        raise Blank
+    return result
 
 
 def reduction(header: Header, *, width: int, height: int) -> int:
@@ -117,6 +127,8 @@ def decode(body: bytes, header: Header, scale: int) -> Pixels:
     flags = _FLAGS[scale]
     if header.has_alpha:
         flags = cv2.IMREAD_UNCHANGED  # which leaves the picture as it lies
+    if header.format == "png":
+        body = bare(body)
     try:
         picture = cv2.imdecode(np.frombuffer(body, np.uint8), flags)
     except cv2.error:
@@ -150,6 +162,18 @@ def _as_stored(size: tuple[int, int], header: Header) -> tuple[int, int]:
 
 def _opaque(picture: NDArray[np.generic]) -> Pixels:
     """Grey, 16-bit or transparent pixels as BGR, uint8; transparency over white."""
+    if picture.dtype == np.uint8 and picture.shape[2:] == (3,):
+        return _as_pixels(picture)
+    height, width = picture.shape[:2]
+    opaque = np.empty((height, width, 3), np.uint8)
+    # A few rows at a time: the steps between would take several times the picture's memory.
+    rows = max(1, _BAND_PIXELS // width)
+    for top in range(0, height, rows):
+        opaque[top : top + rows] = _opaque_band(picture[top : top + rows])
+    return opaque
+
+
+def _opaque_band(picture: NDArray[np.generic]) -> Pixels:
     if picture.dtype == np.uint16:
         picture = (picture.astype(np.uint16, copy=False) >> 8).astype(np.uint8)
     pixels = picture.astype(np.uint8, copy=False)

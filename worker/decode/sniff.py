@@ -22,6 +22,9 @@ Format = Literal["jpeg", "png", "webp"]
 
 #: SOF0 to SOF15 without DHT, JPG and DAC, which share their range.
 _FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+#: Baseline, extended sequential and progressive, Huffman-coded. No camera or browser writes the
+#: lossless, hierarchical and arithmetic ones, and the decoder's code for them is rarely run.
+_KNOWN_FRAMES: Final = frozenset({0xC0, 0xC1, 0xC2})
 _APP1: Final = 0xE1
 _EXIF: Final = b"Exif\0\0"
 
@@ -58,6 +61,7 @@ class Header(NamedTuple):
     height: int
     has_alpha: bool  #: pixels may be transparent in any way
     orientation: int  #: EXIF's, 1 (upright) to 8
+    is_deep: bool = False  #: 16 bits a channel
     #: Where a JPEG's frame header (SOF) and first scan header (SOS) have their content, at
     #: least 6 bytes each (ITU-T T.81, B.2.2 and B.2.3); 0 in other formats.
     frame_start: int = 0
@@ -96,20 +100,22 @@ def _refusal(start: bytes) -> NotAnImage | UnsupportedFormat:
 
 def _jpeg(body: bytes) -> Header:
     width = height = frame = 0
-    turned = UPRIGHT
+    turned: int | None = None
     for marker, start, end in jpeg_segments(body):
         if marker in _FRAMES and not frame:
             if end - start < 6:
                 raise Undecodable("the header ends early")
+            if marker not in _KNOWN_FRAMES:
+                raise UnsupportedFormat("JPEG of a rare coding")
             frame = start
             height = int.from_bytes(body[start + 1 : start + 3])
             width = int.from_bytes(body[start + 3 : start + 5])
-        elif marker == _APP1 and turned == UPRIGHT and body.startswith(_EXIF, start):
+        elif marker == _APP1 and turned is None and body.startswith(_EXIF, start):
             turned = orientation(body[start + len(_EXIF) : end])
         elif marker == SOS:
             if end - start < 6:
                 raise Undecodable("the header ends early")
-            return Header("jpeg", width, height, False, turned, frame_start=frame, scan_start=start)
+            return Header("jpeg", width, height, False, turned or UPRIGHT, False, frame, start)
         elif marker == EOI:
             break
     raise Undecodable("ends without a picture")
@@ -117,8 +123,8 @@ def _jpeg(body: bytes) -> Header:
 
 def _png(body: bytes) -> Header:
     width = height = 0
-    has_alpha = False
-    turned = UPRIGHT
+    has_alpha = is_deep = False
+    turned: int | None = None
     for number, (kind, start, end) in enumerate(png_chunks(body)):
         if (number == 0) != (kind == b"IHDR") or (number == 0 and end - start != 13):
             raise Undecodable("does not start with one header")
@@ -126,26 +132,27 @@ def _png(body: bytes) -> Header:
             width = int.from_bytes(body[start : start + 4])
             height = int.from_bytes(body[start + 4 : start + 8])
             has_alpha = body[start + 9] in {4, 6}
+            is_deep = body[start + 8] == 16
         elif kind == b"tRNS":
             has_alpha = True
-        elif kind == b"eXIf":
+        elif kind == b"eXIf" and turned is None:
             turned = orientation(body[start:end])
         elif kind == b"IDAT":
             break
-    return Header("png", width, height, has_alpha=has_alpha, orientation=turned)
+    return Header("png", width, height, has_alpha, turned or UPRIGHT, is_deep)
 
 
 def _webp(body: bytes) -> Header:
     header: Header | None = None
-    turned = UPRIGHT
+    turned: int | None = None
     for kind, start, end in webp_chunks(body):
         if header is None:
             header = _webp_first(kind, body[start : min(end, start + 10)])
-        elif kind == b"EXIF":
+        elif kind == b"EXIF" and turned is None:
             turned = orientation(body[start:end].removeprefix(_EXIF))
     if header is None:
         raise Undecodable("the header ends early")
-    return Header("webp", header.width, header.height, header.has_alpha, turned)
+    return header._replace(orientation=turned or UPRIGHT)
 
 
 def _webp_first(kind: bytes, data: bytes) -> Header:

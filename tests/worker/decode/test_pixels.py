@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from shared.errors import (
+    Blank,
     DecodeError,
     NotAnImage,
     TooManyPixels,
@@ -24,7 +25,7 @@ from shared.errors import (
     Undecodable,
     UnsupportedFormat,
 )
-from worker.decode.pixels import BGR_BILINEAR, configure, to_pixels
+from worker.decode.pixels import BGR_BILINEAR, RGB_AREA, configure, decode, to_pixels
 from worker.decode.sniff import sniff
 
 Pixels = NDArray[np.uint8]
@@ -94,12 +95,13 @@ BROKEN_PROFILE = b"ICC_PROFILE\0 this is not one"
 
 
 def test_pixels_are_contiguous_rgb_bytes_of_the_asked_shape() -> None:
-    result = pixels(
-        encode(Image.new("RGB", (300, 200), (200, 100, 50)), "PNG"), width=40, height=20
-    )
+    picture = Image.new("RGB", (300, 200), (200, 100, 50))
+    picture.paste((1, 2, 3), (150, 0, 300, 200))
+    result = pixels(encode(picture, "PNG"), width=40, height=20)
     assert (result.shape, result.dtype) == ((20, 40, 3), np.dtype(np.uint8))
     assert result.flags.c_contiguous
-    assert (result == (200, 100, 50)).all()
+    assert (result[:, :20] == (200, 100, 50)).all()
+    assert (result[:, 20:] == (1, 2, 3)).all()
 
 
 @pytest.mark.parametrize("size", [(35, 35), (71, 69), (139, 150), (300, 220), (640, 200)])
@@ -233,7 +235,7 @@ def test_sixteen_bits_are_the_same_as_eight(channels: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["PNG", "WEBP"])
-@pytest.mark.parametrize("opaque", [0, 64, 255])
+@pytest.mark.parametrize("opaque", [16, 64, 255])
 def test_transparency_lies_over_white(name: str, opaque: int) -> None:
     clear = PHOTO.convert("RGBA")
     alpha = np.tile(np.linspace(0, opaque, 300).astype(np.uint8), (220, 1))
@@ -336,6 +338,54 @@ def test_the_limit_of_pixels_is_the_callers() -> None:
     assert pixels(PLAIN, most=66_000).any()
     with pytest.raises(TooManyPixels, match="300x220"):
         pixels(PLAIN, most=65_999)
+
+
+def test_a_pixel_of_sixteen_bits_counts_as_two() -> None:
+    deep = png(100, 100, 16, 2, b"".join(b"\0" + bytes(range(200)) * 3 for _ in range(100)))
+    assert pixels(deep, most=20_000).any()
+    with pytest.raises(TooManyPixels, match="100x100, 16 bits"):
+        pixels(deep, most=19_999)
+
+
+def test_a_large_transparent_picture_takes_little_memory_beside_its_own() -> None:
+    side = 2000
+    clear = np.arange(side * side, dtype=np.uint32).view(np.uint8).reshape(side, side, 4)
+    rows = np.hstack([np.zeros((side, 1), np.uint8), clear.reshape(side, -1)])
+    body = png(side, side, 8, 6, rows.tobytes())
+    header = sniff(body)
+    tracemalloc.start()
+    try:
+        decode(body, header, 1)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1.5 * side * side * (4 + 3)
+
+
+@pytest.mark.parametrize("name", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("colour", ["white", "black", (128, 128, 128), (200, 30, 90)])
+@pytest.mark.parametrize("preprocessing", [RGB_AREA, BGR_BILINEAR])
+def test_a_picture_of_one_colour_is_blank(name: str, colour: str, preprocessing: str) -> None:
+    look = partial(to_pixels, width=35, height=35, max_photo_pixels=10**6, min_photo_elements=1000)
+    picture = Image.new("RGB", (300, 200), colour)
+    with pytest.raises(Blank):
+        look(encode(picture, name), preprocessing=preprocessing)
+    picture.paste((90, 90, 90), (100, 90, 140, 120))
+    assert look(encode(picture, name), preprocessing=preprocessing).any()
+
+
+def test_a_picture_that_is_transparent_all_over_is_blank() -> None:
+    clear = PHOTO.convert("RGBA")
+    clear.putalpha(0)
+    with pytest.raises(Blank):
+        pixels(encode(clear, "PNG"))
+
+
+def test_a_white_thing_on_white_is_no_blank_picture() -> None:
+    picture = Image.new("RGB", (400, 300), "white")
+    picture.paste((252, 253, 252), (150, 100, 250, 200))
+    for name in ("JPEG", "PNG", "WEBP"):
+        assert pixels(encode(picture, name)).shape == (35, 35, 3)
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def test_a_progressive_picture_is_not_whole_with_only_its_first_scans() -> None:
 def test_an_end_before_the_data_of_the_scan_is_not_the_end_of_the_picture() -> None:
     thumbnail = b"\xff\xe1\x00\x06" + b"\xff\xd9" * 2
     component = b"\xff\xda\x00\x08\x01\xff\xd9\x00\x3f\x00"
-    frame = b"\xff\xc9\x00\x0b\x08\x00\x09\x00\x09\x01\xff\x11\x00"
+    frame = b"\xff\xc0\x00\x0b\x08\x00\x09\x00\x09\x01\xff\x11\x00"
     for cut in (
         FILES["jpeg"][:2] + thumbnail + FILES["jpeg"][2:-2],
         b"\xff\xd8" + frame + component + bytes(99),
@@ -113,6 +113,62 @@ def test_a_png_that_inflates_to_more_than_its_pixels_is_refused_soon(pieces: int
     with pytest.raises(Undecodable, match="more than its pixels"):
         check_whole(bomb, sniff(bomb))
     assert time.process_time() - started < 0.05, "it does not inflate all of it"
+
+
+ADAM7 = (
+    "16462646", "77777777", "56565656", "77777777",
+    "36463646", "77777777", "56565656", "77777777",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("interlaced", [False, True])
+@pytest.mark.parametrize(
+    ("colour", "depth"),
+    [(0, 1), (0, 2), (0, 4), (0, 8), (0, 16), (2, 8), (2, 16), (3, 1), (3, 8), (4, 16), (6, 8)],
+)
+@pytest.mark.parametrize("size", [(1, 1), (3, 9), (13, 5), (64, 21)])
+def test_a_png_must_hold_all_of_its_pixels(
+    size: tuple[int, int], colour: int, depth: int, interlaced: bool
+) -> None:
+    width, height = size
+    raw = 0
+    # The pass that each pixel of a square of eight comes in, as the specification draws it.
+    for turn in "1234567":
+        for row in range(height):
+            places = [ADAM7[row % 8][column % 8] for column in range(width)]
+            pixels = places.count(turn) if interlaced else width * (turn == "1")
+            bits = pixels * depth * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour]
+            raw += 1 + -(-bits // 8) if pixels else 0
+    for missing, whole in ((0, True), (1, False)):
+        data = zlib.compress(bytes(raw - missing))
+        header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, interlaced)
+        body = b"\x89PNG\r\n\x1a\n" + b"".join(
+            struct.pack(">I", len(part)) + kind + part + struct.pack(">I", zlib.crc32(kind + part))
+            for kind, part in ((b"IHDR", header), (b"IDAT", data), (b"IEND", b""))
+        )
+        if whole:
+            check_whole(body, sniff(body))
+        else:
+            with pytest.raises(Undecodable, match="less than its pixels"):
+                check_whole(body, sniff(body))
+
+
+def test_a_png_that_lacks_its_last_row_never_shows_what_was_in_memory() -> None:
+    rows = (b"\0" + bytes(range(1, 151)) * 2) * 100
+    check_whole(body := _png(100, rows), sniff(body))
+    with pytest.raises(Undecodable, match="less than its pixels"):
+        check_whole(body := _png(100, rows[:-301]), sniff(body))
+
+
+@pytest.mark.parametrize(("at", "value"), [(24, 3), (25, 5), (28, 2)])
+def test_a_png_of_a_depth_colour_or_interlacing_that_is_none_is_undecodable(
+    at: int, value: int
+) -> None:
+    body = FILES["png"]
+    body = body[:at] + bytes([value]) + body[at + 1 :]
+    body = body[:29] + struct.pack(">I", zlib.crc32(body[12:29])) + body[33:]
+    with pytest.raises(Undecodable, match="makes no sense"):
+        check_whole(body, sniff(body))
 
 
 def test_a_png_whose_data_cannot_be_inflated_is_damage() -> None:
