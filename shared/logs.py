@@ -1,9 +1,11 @@
 """Logs of every process: readable on a terminal, JSON lines everywhere else."""
 
+import faulthandler
 import logging
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
@@ -23,6 +25,8 @@ _QUIET = {
     "kombu": logging.WARNING,
     "alembic": logging.WARNING,
 }
+#: Of one record; a longer line becomes several.
+_NATIVE_CHARS = 500
 
 
 def configure(settings: Settings, *, role: str) -> None:
@@ -87,6 +91,34 @@ def native_output() -> Generator[None]:
             caught.seek(0)
             for line in caught.read().decode(errors="replace").splitlines():
                 log.info("native", text=line)
+
+
+def divert_native_output() -> None:
+    """Turns what native libraries print to stderr into log records, until the process ends.
+
+    For a process whose stderr is its log: libjpeg and libpng print about damaged photos, and have
+    no switch for it. Call it after `configure`; our own records go on to where stderr was. What a
+    library says while it takes the process down is lost, so Python's own stack stands there.
+    """
+    ours = os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.StreamHandler):
+            handler.setStream(ours)  # pyright: ignore[reportUnknownMemberType]
+    sys.stderr = ours
+    faulthandler.enable(ours)
+    reading, writing = os.pipe()
+    # Whoever prints faster than this is read loses a line, and never waits: it may hold the GIL.
+    os.set_blocking(writing, False)
+    os.dup2(writing, 2)
+    os.close(writing)
+    log = structlog.get_logger()
+
+    def read() -> None:
+        with os.fdopen(reading, errors="replace") as lines:
+            while line := lines.readline(_NATIVE_CHARS):
+                log.info("native", text=line.rstrip())
+
+    threading.Thread(target=read, daemon=True, name="native-output").start()
 
 
 def _without_secrets(

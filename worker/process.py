@@ -39,6 +39,7 @@ def main(arguments: list[str]) -> int:
     try:
         settings = load_settings()
         logs.configure(settings, role=name)
+        logs.divert_native_output()
         end_with(supervisor)
         app = _build(settings, queues, threads, holder)
     except TaggerError as error:
