@@ -25,7 +25,7 @@ _OURS = [
 
 def main(arguments: list[str]) -> None:
     """Never returns: libFuzzer ends the process."""
-    with atheris.instrument_imports(include=_OURS):  # pyright: ignore[reportUnknownMemberType, reportAttributeAccessIssue]
+    with atheris.instrument_imports(include=_OURS):  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
         from tests.fuzz.targets import TARGETS  # noqa: PLC0415  # instrumented as it is imported
 
     logging.disable(logging.CRITICAL)

@@ -22,11 +22,13 @@ from celery.worker import WorkController
 from redis import Redis
 
 from producer.events import MAX_AHEAD, MAX_ID_CHARS, MAX_TAG_CHARS, Limits, parse
-from shared.domain.message import MAX_IDS, parse_ids
+from shared.domain.message import MAX_ENTRY_BYTES, MAX_IDS, parse_ids
 from shared.domain.photo import Lane
 from shared.errors import DecodeError, EventError, MessageError
 from shared.queue import Doorbell, make_app
 from shared.settings import Settings
+from shared.transport import renewed
+from worker.consumer import Consumer
 from worker.decode.containers import JPEG_END, JPEG_START, PNG_START
 from worker.decode.pixels import BGR_BILINEAR, RGB_AREA, to_pixels
 from worker.decode.sniff import sniff
@@ -107,7 +109,9 @@ def message(data: bytes) -> None:
 
 
 def entry(data: bytes) -> None:
-    """An entry of the queue leaves the worker taking the next message."""
+    """An entry of the queue leaves the worker taking the next message, whatever it is read as."""
+    with suppress(MessageError):
+        assert len(renewed(data, Lane.TAGGING)) < 2 * MAX_ENTRY_BYTES
     _worker().survive(data)
 
 
@@ -174,6 +178,7 @@ class _Worker:
             queues=[Lane.TAGGING],
             pool="threads",
             concurrency=1,
+            consumer_cls=Consumer,
             without_gossip=True,
             without_mingle=True,
             without_heartbeat=True,

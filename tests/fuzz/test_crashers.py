@@ -1,6 +1,7 @@
 """What once crashed a fuzzer's target, and what was made to, does so no more."""
 
 import base64
+import itertools
 import json
 import struct
 import subprocess
@@ -25,13 +26,17 @@ def header(width: int, height: int, depth: int = 8, colour: int = 2) -> bytes:
     return chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
 
 
+_numbers = itertools.count()
+
+
 def queued(body: bytes, **changes: object) -> bytes:
     whole: dict[str, object] = {
         "body": base64.b64encode(body).decode(),
         "content-encoding": "utf-8",
         "content-type": "application/json",
         "headers": {"task": "tag_photos", "id": "1"},
-        "properties": {"delivery_tag": "1", "body_encoding": "base64"},
+        # A tag that another message has would free that one's prefetch slot.
+        "properties": {"delivery_tag": f"evil-{next(_numbers)}", "body_encoding": "base64"},
     }
     return json.dumps(whole | changes).encode()
 
@@ -75,6 +80,8 @@ EVIL: dict[str, list[bytes]] = {
         queued(b"{"),
         queued(b"[" * 20_000),
         queued(b"{", headers={"task": "no.such.task", "id": "1"}),
+        queued(b"{", headers={"task": "no.such.task"}),
+        queued(b"[" * 20_000, headers={"task": "no.such.task"}),
         queued(b"[[], {}, {}]", headers="task"),
         queued(b"[[], {}, {}]", headers={"task": ["tag_photos"], "id": {}}),
         queued(b"[[], {}, {}]", headers={"task": "tag_photos", "id": "1", "eta": "never"}),
@@ -92,7 +99,8 @@ EVIL: dict[str, list[bytes]] = {
 def test_a_target_stands_what_once_crashed_it_and_what_was_made_to(
     target: str, tmp_path: Path
 ) -> None:
-    for number, body in enumerate(EVIL[target]):
+    # Several times: an entry that keeps its prefetch slot shows when none is left.
+    for number, body in enumerate(EVIL[target] * 3):
         (tmp_path / f"evil-{number:02}").write_bytes(body)
     files = [*sorted(tmp_path.iterdir()), *sorted((_CRASHERS / target).glob("*"))]
     # In a process of its own: a native decoder that crashes takes its process along.

@@ -149,6 +149,12 @@ def test_as_many_scans_as_an_encoder_may_send_pass_and_one_more_is_undecodable()
         check_scans(more, sniff(more))
 
 
+def test_forty_scans_that_cost_a_second_at_forty_megapixels_are_refused() -> None:
+    body = jpeg(sof(0xC2, *THREE), sos(b"\1\2\3") * 40)
+    with pytest.raises(Undecodable, match="more scans"):
+        check_scans(body, sniff(body))
+
+
 def test_a_picture_with_a_video_behind_it_has_no_more_scans_for_it() -> None:
     body = PROGRESSIVE + b"\xff\xda" * 1000
     check_scans(body, sniff(body))
