@@ -57,6 +57,8 @@ def _draw(shape: str, random: np.random.Generator) -> Image.Image:
         draw.ellipse(box, fill=_colour(random, 0, 90))
     elif shape == "square":
         draw.rectangle(box, outline=_colour(random, 0, 90), width=4)
+    else:
+        draw.line((0, 50, 60, 50), "white", width=2)  # a table's edge: a blank picture is refused
     return image
 
 
