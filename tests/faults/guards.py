@@ -403,9 +403,9 @@ GUARDS: Final = [
     Mutation(
         "I20",
         "scores that are no numbers",
-        "worker/model/tagger.py",
-        "        found[~_usable(found)] = np.nan\n",
-        "",
+        "worker/pipeline.py",
+        "usable = bool(np.isfinite(row).all())",
+        "usable = True",
         "tests/faults/test_models.py::test_photos_that_a_model_has_no_numbers_for_fail_alone",
     ),
     Mutation(
