@@ -3,6 +3,7 @@
 # pyright: reportUnknownMemberType=false
 
 import itertools
+import signal
 from collections.abc import Generator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -23,6 +24,12 @@ from shared.db.session import make_engine
 from shared.settings import Settings
 
 _numbers = itertools.count(1)
+
+
+def pytest_configure() -> None:
+    """A run that is ended from outside stops its servers too, as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
 
 # How long drawing examples takes says how busy the machine is, and nothing about the code.
 hypothesis.settings.register_profile(

@@ -79,6 +79,8 @@ def test_a_host_that_is_cut_off_loses_nothing_and_comes_back(
             fleet.start("worker", "worker", "--processes", "1")
             host.pull()
             wait_until_settled(engine, total, timeout_s=90)
+            taken_back = "SELECT count(*) FROM photo WHERE crashes > 0 OR attempt > 1"
+            assert rows(engine, taken_back) != [(0,)], "it held photos when it was cut off"
             fleet.stop("worker")
             total += _publish(fleet, photos * 4, origin_here, "second")
             time.sleep(_CUT_OFF_S)

@@ -46,6 +46,10 @@ def test_a_restart_in_the_middle_loses_no_event_and_no_photo(
     fleet.environment["TAGGER_WORKING_LEASE_S"] = "10"
     total = _start_all(fleet, photos, origin, tmp_path)
     _wait_for_tags(engine)
+    counts = "count(*) FILTER (WHERE status = 'working'), count(*) FILTER (WHERE status = 'tagged')"
+    [(working, tagged_then)] = rows(engine, f"SELECT {counts} FROM photo")  # noqa: S608
+    assert working > 0, "it is stopped in the middle of batches"
+    assert tagged_then < total
     engine.dispose()
     servers.postgres.stop(immediate=True)
     time.sleep(1)
