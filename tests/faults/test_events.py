@@ -39,6 +39,7 @@ _REJECTED: dict[str, tuple[bytes, str]] = {
     "no JSON": (b"garbage", "not_json"),
     "half an event": (_with()[:60], "not_json"),
     "two events": (_with() + _with(), "not_json"),
+    "a key twice": (_with()[:-1] + b', "title": "another"}', "not_json"),
     "NaN": (_with()[:-1] + b', "price": NaN}', "not_json"),
     "Infinity": (_with()[:-1] + b', "price": -Infinity}', "not_json"),
     "a number of 10,000 digits": (_with()[:-1] + b', "price": ' + b"9" * 10_000 + b"}", "not_json"),
@@ -213,13 +214,6 @@ def test_lines_are_told_apart_however_they_end(
     done = fleet.run("produce", "-", stdin=start + between.join(lines) + end)
     assert done.returncode == 0, done.stdout
     assert rows(engine, "SELECT external_id FROM listing ORDER BY 1") == [("L0",), ("L1",), ("L2",)]
-
-
-@pytest.mark.row("I19")
-def test_of_a_key_that_stands_twice_the_last_counts(engine: Engine, fleet: Fleet) -> None:
-    line = json.dumps(event("first", photos=[]))[:-1] + ', "listing_id": "last"}'
-    assert fleet.run("produce", "-", stdin=line.encode()).returncode == 0
-    assert rows(engine, "SELECT external_id FROM listing") == [("last",)]
 
 
 def _history(number: int, photos: list[PhotoFile], origin: Origin) -> list[dict[str, Any]]:

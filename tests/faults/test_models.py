@@ -279,8 +279,9 @@ def test_photos_that_a_model_has_no_numbers_for_fail_alone(
 
     folder = tmp_path / "photos"
     folder.mkdir()
-    for name, grey in (("dark", 100), ("bright", 200)):
-        assert cv2.imwrite(str(folder / f"{name}.png"), np.full((64, 64, 3), grey, np.uint8))
+    stripes = np.arange(64 * 64 * 3, dtype=np.uint8).reshape(64, 64, 3) // 16 * 4
+    for name, grey in (("dark", 30), ("bright", 180)):
+        assert cv2.imwrite(str(folder / f"{name}.png"), stripes + np.uint8(grey))
     _artifact(tmp_path / "bad", litert(explodes_on_bright_photos))
     fleet.environment["TAGGER_MODEL_DIR"] = "bad"
     many = [PhotoFile(Path(f"{name}.png"), name) for name in ("dark", "bright", "dark") * 30]
