@@ -62,7 +62,12 @@ class Connection(psycopg2.extensions.connection):
     """psycopg2's connection, under a deadline."""
 
     def __init__(self, dsn: str, *, deadline: Deadline, **options: Any) -> None:
-        super().__init__(dsn, **options)
+        try:
+            super().__init__(dsn, **options)
+        except psycopg2.Error:
+            # Else the socket would stay open for as long as anybody keeps the error.
+            self.close()
+            raise
         self._deadline = deadline
         self.cursor_factory = Cursor
 

@@ -22,12 +22,14 @@ from tests.settled import assert_quiet, wait_until_settled
 
 _CUT_OFF_S = 15
 _AWAY = (
-    "Redis BRPOP got no reply for 10 seconds; dropping stale connection",
+    "Redis BRPOP got no reply",
     "batch.database_away",
     "batch.fenced_off",
     "database.again",
+    "hosts.",
     "model.database_away",
     "relay.swept",
+    "worker.valkey_away",
 )
 
 

@@ -106,7 +106,7 @@ def test_a_photo_that_eats_memory_fails_alone(
     tmp_path: Path,
 ) -> None:
     folder = shutil.copytree(photo_folder, tmp_path / "photos")
-    # 36 megapixels with alpha out of a small file; decoding it takes more than 500 MB.
+    # 36 megapixels with alpha out of a small file; decoding it takes more than 250 MB.
     picture = np.kron(np.arange(36, dtype=np.uint8).reshape(6, 6), np.ones((1000, 1000), np.uint8))
     assert cv2.imwrite(
         str(folder / "giant.png"), cv2.merge([picture, picture.T, picture, ~picture])
@@ -117,7 +117,7 @@ def test_a_photo_that_eats_memory_fails_alone(
             "TAGGER_QUEUED_LEASE_S": "5",
             "TAGGER_SLOW_FETCH_DEADLINE_S": "3",
             # Between that and the 200 MB that a process takes for the other photos.
-            "TAGGER_MAX_PROCESS_BYTES": str(400 << 20),
+            "TAGGER_MAX_PROCESS_BYTES": str(300 << 20),
             "TAGGER_ALLOWED_PORTS": origin.url.rpartition(":")[2],
         }
         poisoned = [*photos * 4, PhotoFile(Path("giant.png"), "giant"), *photos * 4]

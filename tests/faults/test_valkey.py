@@ -26,7 +26,12 @@ pytestmark = pytest.mark.timeout(240)
 #: Long enough for every pause between tries to have reached its longest.
 _OUTAGE_S = 8.0
 _RELAY_MAY_SAY = ("relay.servers_away", "relay.swept")
-_WORKER_MAY_SAY = ("worker.valkey_away", "Redis BRPOP got no reply", "batch.fenced_off")
+_WORKER_MAY_SAY = (
+    "worker.valkey_away",
+    "hosts.board_away",
+    "Redis BRPOP got no reply",
+    "batch.fenced_off",
+)
 
 
 @pytest.fixture

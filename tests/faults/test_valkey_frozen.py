@@ -28,6 +28,7 @@ _MAY_SAY = (
     "relay.servers_away",
     "relay.swept",
     "worker.valkey_away",
+    "hosts.board_away",
     "Redis BRPOP got no reply",
 )
 

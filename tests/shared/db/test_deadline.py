@@ -3,11 +3,14 @@
 import time
 from collections.abc import Callable
 
+import psutil
+import psycopg2
 import pytest
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from shared.db.copy import copy_numbers
+from shared.db.deadline import Deadline
 from shared.db.retry import transient
 from shared.db.session import make_engine
 from shared.settings import Settings
@@ -58,6 +61,22 @@ def test_a_statement_that_is_answered_in_time_is_left_alone(settings: Settings) 
         time.sleep(3)  # between two statements nobody waits
         assert connection.execute(text("SELECT 3")).scalar() == 3
     engine.dispose()
+
+
+def test_a_connection_that_fails_leaves_no_socket_behind(settings: Settings) -> None:
+    url = settings.database_url.get_secret_value()
+    nobody = url.replace("//tagger:", "//nobody:")
+    before = _sockets()
+    errors: list[psycopg2.Error] = []
+    for _ in range(3):
+        with pytest.raises(psycopg2.OperationalError) as caught:
+            psycopg2.connect(nobody, connection_factory=Deadline(5).connect)
+        errors.append(caught.value)
+    assert _sockets() == before
+
+
+def _sockets() -> int:
+    return len(psutil.Process().net_connections("tcp"))
 
 
 def _proxy(settings: Settings) -> Proxy:
