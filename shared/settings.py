@@ -198,7 +198,8 @@ class Settings(PhotoLimits):
     max_connections: PositiveInt = 512
     #: Requests that wait to be recorded in one process; further ones are answered with 429.
     max_requests: PositiveInt = 32
-    #: While more photos than this wait in the tagging lane, requests are answered with 429.
+    #: While more photos than this are due or queued in the tagging lane, requests are answered
+    #: with 429.
     max_photos_waiting: PositiveInt = 1_000_000
 
     # Queue

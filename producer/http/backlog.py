@@ -20,10 +20,12 @@ _LOOK_S: Final = 1.0
 #: Counting a long backlog takes its time: at most this share of it is spent on that.
 _SHARE: Final = 0.02
 _PURGE_S: Final = 60.0
-#: Both counts walk a partial index, and no further than to the limit.
+#: Both counts walk a partial index, and no further than to the limit. What is due later waits for
+#: its host and not for workers: one dead host must not shut out the others' events.
 _WAITING: Final = text("""
     SELECT (SELECT count(*) FROM (
-            SELECT FROM photo WHERE status = 'pending' AND lane = :lane LIMIT :most))
+            SELECT FROM photo WHERE status = 'pending' AND lane = :lane
+                AND alone IN (false, true) AND due_at <= now() LIMIT :most))
         + (SELECT count(*) FROM (
             SELECT FROM photo WHERE status = 'queued' AND lane = :lane LIMIT :most))
 """)

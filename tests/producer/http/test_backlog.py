@@ -59,6 +59,18 @@ def test_a_backfill_does_not_shut_out_new_events(
     assert not look(max_photos_waiting=2).full
 
 
+def test_a_host_that_rests_does_not_shut_out_new_events(
+    look: Look, engine: Engine, settings: Settings
+) -> None:
+    record(engine, settings, event(photos=["a", "b", "c"]))
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE photo SET due_at = now() + interval '1 h'")
+    assert not look(max_photos_waiting=2).full
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE photo SET due_at = now(), alone = url <> 'a'")
+    assert look(max_photos_waiting=2).full, "they wait for workers when they are due"
+
+
 def test_counting_goes_no_further_than_to_the_limit(
     look: Look, engine: Engine, settings: Settings
 ) -> None:
