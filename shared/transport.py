@@ -18,7 +18,7 @@ alone; what is no message of ours is logged and dropped.
 import base64
 import json
 import uuid
-from typing import Any
+from typing import Any, ClassVar
 
 import structlog
 from kombu.transport import redis
@@ -40,6 +40,9 @@ class Channel(redis.Channel):
     #: What a closed channel still held is rung for again by the relay, if it needs to be.
     do_restore = False
 
+    #: What all channels of this process took out of queues, messages or not.
+    entries_taken: ClassVar[int] = 0
+
     def _queue_bind(self, *args: Any, **kwargs: Any) -> None:
         """Writes nothing: messages name their queue, and no exchange is ever looked up."""
 
@@ -53,6 +56,7 @@ class Channel(redis.Channel):
         """What BRPOP gave, made harmless; None, as if it had waited in vain, for what is none."""
         if not reply:
             return None
+        Channel.entries_taken += 1
         key, entry = reply
         # The key of a queue with priorities has one at its end.
         queue = key.decode().rsplit(self.sep, 1)[0]

@@ -35,7 +35,8 @@ class Consumption:
         Args:
             waiting: how many messages wait in the process's queues; may raise `BrokerError`, and
                 must not hang.
-            taken: how many messages the process has taken since its start.
+            taken: how many entries of queues the process has taken since its start, those that it
+                rejected included.
             busy: whether it works on any, for however long.
             stuck_after_s: how long all this may stay as it is.
         """

@@ -26,6 +26,7 @@ from shared.errors import TaggerError
 from shared.queue import Doorbell
 from shared.settings import Settings, load_settings
 from shared.supervisor import EXIT_SETUP, end_with
+from shared.transport import Channel
 from worker.consumer import Consumer
 from worker.consumption import Consumption
 
@@ -65,7 +66,7 @@ def main(arguments: list[str]) -> int:
     log.info("worker.ready", queues=queues, threads=threads)
     Consumption(
         waiting=_waiting(Doorbell(app, settings), queues),
-        taken=lambda: state.all_total_count[0],
+        taken=lambda: Channel.entries_taken,
         busy=lambda: bool(state.reserved_requests) or state.should_stop is not None,
         stuck_after_s=settings.stuck_after_s,
     ).watch()

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Generator
 from pathlib import Path
+from typing import IO
 
 import pytest
 from redis import Redis
@@ -110,7 +111,9 @@ def test_a_valkey_that_is_silent_is_not_its_fault(settings: Settings, servers: S
     doorbell.hang_up()
 
 
-def _start(settings: Settings, folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
+def _start(
+    settings: Settings, folder: Path, *arguments: str, stderr: int | IO[bytes] = subprocess.PIPE
+) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-c", _WEDGED, *arguments],
         cwd=folder,
@@ -122,7 +125,7 @@ def _start(settings: Settings, folder: Path, *arguments: str) -> subprocess.Pope
             "TAGGER_STUCK_AFTER_S": "4",
             "TAGGER_LOG_FORMAT": "json",
         },
-        stderr=subprocess.PIPE,
+        stderr=stderr,
     )
 
 
@@ -150,3 +153,31 @@ def test_a_worker_that_is_well_takes_what_waits_and_stays(
         worker.send_signal(signal.SIGTERM)
         worker.communicate(timeout=30)
     assert worker.returncode == 0
+
+
+def test_a_worker_that_rejects_what_waits_is_well(
+    settings: Settings, doorbell: Doorbell, tmp_path: Path
+) -> None:
+    with (
+        (tmp_path / "log").open("wb") as log,
+        Redis.from_url(settings.redis_url.get_secret_value()) as valkey,
+    ):
+        valkey.lpush(Lane.TAGGING, b"no message")
+        worker = _start(settings, tmp_path, stderr=log)
+        try:
+            assert wait_for(lambda: doorbell.depth(Lane.TAGGING) == 0, 30)
+            until = time.monotonic() + 8
+            while time.monotonic() < until and worker.poll() is None:
+                # Never empty for as long as the worker may take nothing.
+                if doorbell.depth(Lane.TAGGING) < 3000:
+                    valkey.lpush(Lane.TAGGING, *[b"no message"] * 3000)
+                time.sleep(0.02)
+            assert worker.poll() is None
+            valkey.delete(Lane.TAGGING)
+        finally:
+            worker.send_signal(signal.SIGTERM)
+            worker.communicate(timeout=30)
+    assert worker.returncode == 0
+    said = (tmp_path / "log").read_bytes()
+    assert b'"message.rejected"' in said
+    assert b'"worker.stuck"' not in said
