@@ -228,8 +228,8 @@ class Settings(PhotoLimits):
     # Worker
     #: Asked to stop, a worker gives its downloads this long; then they go back to their rows.
     stop_grace_s: PositiveFloat = 5
-    #: A process that keeps this much memory ends once its batches have, and is started again.
-    #: Eight batches of large photos take 282 MB.
+    #: A process that keeps this much memory ends once its batches have, and is started again; not
+    #: in its first five minutes. Eight batches of large photos take 282 MB; more threads take more.
     recycle_process_bytes: PositiveInt = 512 << 20
     #: A process with this much ends at once, and its photos count as crashed. Two photos of
     #: 40 megapixels with alpha in 16 bits take 1.8 GB together.

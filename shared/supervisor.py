@@ -15,6 +15,8 @@ log = structlog.get_logger()
 
 #: sysexits.h EX_CONFIG: starting it again cannot help.
 EXIT_SETUP = 78
+#: A process that lived this long was well.
+WELL_S = 60.0
 _LOOK_S = 0.2
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 30.0
@@ -40,7 +42,7 @@ class Supervisor:
         grace_s: float,
         hopeless: int | None = None,
         called: str = "worker",
-        well_s: float = 60,
+        well_s: float = WELL_S,
     ) -> None:
         """Starts nothing yet.
 

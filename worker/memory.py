@@ -14,6 +14,8 @@ from typing import Final
 
 import structlog
 
+from shared.supervisor import WELL_S
+
 log = structlog.get_logger()
 
 #: sysexits.h EX_OSERR: the system could not give what was asked of it.
@@ -22,6 +24,9 @@ EXIT_MEMORY: Final = 71
 _LOOK_S: Final = 0.05
 #: What a few large photos take for a moment is no reason to start again.
 _KEPT_S: Final = 30.0
+#: Where the work itself takes more than the limit, starting again gives nothing back for long: it
+#: is to cost little, and the supervisor is to see a process that was well.
+_LEAST_AGE_S: Final = 5 * WELL_S
 _STATM: Final = Path("/proc/self/statm")
 
 
@@ -38,6 +43,7 @@ class MemoryWatch:
         recycle_bytes: int,
         max_bytes: int,
         kept_s: float = _KEPT_S,
+        least_age_s: float = _LEAST_AGE_S,
         recycle: Callable[[], None] = _stop_warmly,
     ) -> None:
         """Watches from a thread of its own, which ends with the process.
@@ -46,11 +52,13 @@ class MemoryWatch:
             recycle_bytes: resident; a process that never has less for `kept_s` is to end warmly.
             max_bytes: resident; a process with more ends at once.
             kept_s: how long.
+            least_age_s: a process younger than this, from now, is not asked to end.
             recycle: called once, to end the process warmly.
         """
         self._recycle_bytes = recycle_bytes
         self._max_bytes = max_bytes
         self._kept_s = kept_s
+        self._old_at = time.monotonic() + least_age_s
         self._recycle = recycle
         try:
             before = resident_bytes()
@@ -77,7 +85,7 @@ class MemoryWatch:
                 os._exit(EXIT_MEMORY)
             if resident <= self._recycle_bytes:
                 less_at = now
-            elif now - less_at > self._kept_s and not recycled:
+            elif now > self._old_at and now - less_at > self._kept_s and not recycled:
                 recycled = True
                 log.info(
                     "memory.recycling", bytes=resident, recycle_process_bytes=self._recycle_bytes

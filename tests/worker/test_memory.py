@@ -15,13 +15,21 @@ import os, signal, sys, time
 from worker.memory import MemoryWatch, resident_bytes
 signal.signal(signal.SIGTERM, lambda *_: (print("asked", flush=True), sys.exit(0)))
 before = resident_bytes()
-MemoryWatch(recycle_bytes=before + (40 << 20), max_bytes=before + (200 << 20), kept_s={kept_s})
+MemoryWatch(
+    recycle_bytes=before + (40 << 20),
+    max_bytes=before + (200 << 20),
+    kept_s={kept_s},
+    least_age_s={least_age_s},
+)
 """
 
 
-def _run(rest: str, *, kept_s: float = 0.5) -> subprocess.CompletedProcess[str]:
+def _run(
+    rest: str, *, kept_s: float = 0.5, least_age_s: float = 0
+) -> subprocess.CompletedProcess[str]:
+    program = _PROGRAM.format(kept_s=kept_s, least_age_s=least_age_s)
     return subprocess.run(
-        [sys.executable, "-c", _PROGRAM.format(kept_s=kept_s) + rest],
+        [sys.executable, "-c", program + rest],
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
@@ -47,6 +55,18 @@ def test_what_is_taken_for_a_moment_is_no_reason() -> None:
     )
     assert ended.returncode == 0
     assert "asked" not in ended.stdout
+
+
+def test_a_young_one_is_not_asked_to_end() -> None:
+    """Its supervisor would take it for one that cannot live, and start it ever later."""
+    kept = "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nkept = b'x' * (80 << 20)\n"
+    ended = _run(kept + "time.sleep(4)", least_age_s=3600)
+    assert ended.returncode == 0
+    assert "memory.recycling" not in ended.stdout
+    begun = "begun = time.monotonic()\n"
+    asked = "signal.signal(signal.SIGTERM, lambda *_: print(time.monotonic() - begun))\n"
+    ended = _run(begun + asked + "kept = b'x' * (80 << 20)\ntime.sleep(8)", least_age_s=4)
+    assert float(ended.stdout.split()[-1]) > 2, "an older one is"
 
 
 def test_one_that_takes_far_too_much_ends_at_once() -> None:
