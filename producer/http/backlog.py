@@ -6,11 +6,10 @@ from typing import Final
 
 import structlog
 from sqlalchemy import Engine, text
-from sqlalchemy.exc import DBAPIError
 
 from producer.http import deliveries
 from producer.http.recorder import replay_window_s
-from shared.db.session import in_words
+from shared.db.session import DATABASE_ERRORS, in_words
 from shared.domain.photo import Lane
 from shared.settings import Settings
 
@@ -83,8 +82,8 @@ class Backlog:
                     with self._engine.begin() as connection:
                         deliveries.purge(connection, replay_window_s(self._settings))
                 self._tell(None)
-            except DBAPIError as error:
-                self._tell(in_words(error))
+            except Exception as error:  # noqa: BLE001  # without this thread it is never ready again
+                self._tell(error)
                 pause_s = _LOOK_S
             self._due_at = time.monotonic() + pause_s
             if self._stop.wait(pause_s):
@@ -96,7 +95,9 @@ class Backlog:
             connection.execute(_SCHEMA)
             self._waiting = connection.execute(_WAITING, parameters).scalar_one()
 
-    def _tell(self, trouble: str | None) -> None:
+    def _tell(self, error: Exception | None) -> None:
+        foreseen = isinstance(error, DATABASE_ERRORS)
+        trouble = in_words(error) if foreseen else error and f"unexpected: {type(error).__name__}"
         if trouble != self._trouble and trouble:
-            log.warning("intake.not_ready", reason=trouble)
+            log.warning("intake.not_ready", reason=trouble, exc_info=None if foreseen else error)
         self._trouble = trouble

@@ -6,8 +6,10 @@ from contextlib import ExitStack, closing
 
 import pytest
 from sqlalchemy import Engine
+from sqlalchemy.event import listen, remove
 
 from producer.http.backlog import Backlog
+from shared.db.session import make_engine
 from shared.settings import Settings
 from tests.marketplace import claim_all, event, record, rows
 
@@ -81,6 +83,39 @@ def test_counting_goes_no_further_than_to_the_limit(
     backlog = look(max_photos_waiting=10)
     assert backlog.full
     assert backlog._waiting == 11  # pyright: ignore[reportPrivateUsage]
+
+
+def test_it_waits_for_a_connection_however_long_and_goes_on(settings: Settings) -> None:
+    engine = make_engine(
+        settings.model_copy(update={"statement_timeout_s": 0.3}), role="intake", connections=1
+    )
+    with engine.connect(), closing(Backlog(engine, settings)) as backlog:
+        _wait_until(lambda: "no connection" in (backlog.trouble or ""))
+        engine.dispose(close=False)  # a pool of its own, with a connection that is free
+        _wait_until(lambda: backlog.trouble is None)
+    engine.dispose()
+
+
+def test_what_nobody_thought_of_is_logged_and_looked_past(
+    engine: Engine, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = True
+
+    def check_out(*_: object) -> None:
+        if odd:
+            raise KeyError("odd")
+
+    listen(engine, "checkout", check_out)
+    try:
+        with closing(Backlog(engine, settings)) as backlog:
+            _wait_until(lambda: backlog.trouble == "unexpected: KeyError")
+            odd = False
+            _wait_until(lambda: backlog.trouble is None)
+    finally:
+        remove(engine, "checkout", check_out)
+    said = capsys.readouterr().out
+    assert said.count("intake.not_ready") == 1
+    assert "check_out" in said, "with the place where it went wrong"
 
 
 def test_old_deliveries_are_purged_along_the_way(look: Look, engine: Engine) -> None:
