@@ -156,8 +156,8 @@ GUARDS: Final = [
         "I22",
         "the deadline of bodies",
         "producer/http/uploads.py",
-        "async with asyncio.timeout(deadline_s):",
-        "async with asyncio.timeout(None):",
+        "async with asyncio.timeout(deadline_s) as",
+        "async with asyncio.timeout(None) as",
         _HTTP + "test_clients_that_drip_headers_or_bodies_are_cut_off_and_hold_nobody_up",
     ),
     Mutation(
