@@ -13,7 +13,7 @@ def upgrade() -> None:
     """Makes the change. Processes of the version before do not know the table."""
     op.create_table(
         "webhook_delivery",
-        sa.Column("webhook_id", sa.Text(), nullable=False, comment="the header webhook-id"),
+        sa.Column("webhook_id", sa.Text(), nullable=False, comment="mark of the key:webhook-id"),
         sa.Column("content_sha256", sa.LargeBinary(), nullable=False),
         sa.Column(
             "seen_at",

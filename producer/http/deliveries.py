@@ -1,4 +1,4 @@
-"""Signed requests whose events were recorded: each webhook-id stands for one content."""
+"""Signed requests whose events were recorded: each webhook-id of a key stands for one content."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ _PURGED_AT_ONCE = 10_000
 
 
 def take(connection: Connection, contents: Mapping[str, bytes], window_s: float) -> set[str]:
-    """Notes webhook-ids with what came under them (SHA-256); until the commit nobody else can.
+    """Notes messages' names with what came under them (SHA-256); until the commit nobody else can.
 
     Returns:
         Those that may be recorded: new, seen with the same content, or seen long ago.

@@ -21,7 +21,7 @@ from producer.http.problems import (
     RequestRefused,
 )
 from producer.http.recorder import Delivery, Recorder, Submission
-from producer.http.signatures import Seal, check_time, read_seal, verify
+from producer.http.signatures import Seal, check_time, names, read_seal, verify
 from producer.http.uploads import Room, Upload
 from producer.intake import Rejection, limits
 from producer.lines import Line
@@ -84,9 +84,9 @@ class Endpoint:
         now = datetime.now(UTC)
         delivery = None
         if seal:
-            verify(seal, body, self._keys)
+            keys = verify(seal, body, self._keys)
             check_time(seal, now, self._settings.webhook_tolerance_s)
-            delivery = Delivery(seal.id, fingerprint(headers, body))
+            delivery = Delivery(names(seal, keys), fingerprint(headers, body))
         bounds = limits(self._settings)
         if how is not Mode.BATCHED:
             event = await asyncio.to_thread(read_one, headers, body, how, bounds, now)

@@ -32,7 +32,7 @@ _PATIENCE_S: Final = 1.0
 class Delivery:
     """What a signed request is known by."""
 
-    webhook_id: str
+    names: Sequence[str]  #: see `signatures.names`
     content_sha256: bytes
 
 
@@ -140,19 +140,17 @@ class Recorder:
         contents: dict[str, bytes] = {}
         for submission in group:
             if submission.delivery:
-                contents.setdefault(
-                    submission.delivery.webhook_id, submission.delivery.content_sha256
-                )
+                for name in submission.delivery.names:
+                    contents.setdefault(name, submission.delivery.content_sha256)
         with self._engine.begin() as connection:
             # Deliveries before listings: nobody waits for anybody in a ring.
             window_s = replay_window_s(self._settings)
             taken = deliveries.take(connection, contents, window_s) if contents else set[str]()
             accepted = [
                 submission.delivery is None
-                or (
-                    submission.delivery.webhook_id in taken
-                    and contents[submission.delivery.webhook_id]
-                    == submission.delivery.content_sha256
+                or all(
+                    name in taken and contents[name] == submission.delivery.content_sha256
+                    for name in submission.delivery.names
                 )
                 for submission in group
             ]

@@ -74,21 +74,32 @@ def read_seal(headers: Sequence[tuple[bytes, bytes]]) -> Seal:
     return Seal(id_, int(timestamp), tuple(filter(None, map(_version_1, words))))
 
 
-def verify(seal: Seal, body: bytes, keys: Sequence[bytes]) -> None:
-    """Whether somebody who has a key signed this body under this id and time.
+def verify(seal: Seal, body: bytes, keys: Sequence[bytes]) -> list[bytes]:
+    """The keys that this body was signed with under this id and time: one at least.
 
     Raises:
-        RequestRefused: nobody did (`BAD_SIGNATURE`).
+        RequestRefused: it was signed with none (`BAD_SIGNATURE`).
     """
     signed = f"{seal.id}.{seal.timestamp}.".encode() + body
-    fits = False
+    fitting: list[bytes] = []
     for key in keys:
         expected = hmac.digest(key, signed, hashlib.sha256)
-        for given in seal.signatures:
-            # Every pair is compared: how long it takes tells nothing about which one fits.
-            fits |= hmac.compare_digest(expected, given)
-    if not fits:
+        # Every pair is compared: how long it takes tells nothing about which one fits.
+        if sum([hmac.compare_digest(expected, given) for given in seal.signatures]):
+            fitting.append(key)
+    if not fitting:
         raise RequestRefused(BAD_SIGNATURE)
+    return fitting
+
+
+def names(seal: Seal, keys: Sequence[bytes]) -> tuple[str, ...]:
+    """What a message is known by: its id among those of each key that it was signed with.
+
+    Who holds one key can so take no id from those who sign with another. A message of several keys
+    has all these names, since on its way somebody may have taken signatures off.
+    """
+    marks = (hmac.digest(key, b"webhook-id", hashlib.sha256).hex()[:16] for key in keys)
+    return tuple(f"{mark}:{seal.id}" for mark in marks)
 
 
 def check_time(seal: Seal, now: datetime, tolerance_s: float) -> None:

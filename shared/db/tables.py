@@ -373,6 +373,6 @@ class WebhookDelivery(Table):
 
     __tablename__ = "webhook_delivery"
 
-    webhook_id: Mapped[str] = mapped_column(primary_key=True, comment="the header webhook-id")
+    webhook_id: Mapped[str] = mapped_column(primary_key=True, comment="mark of the key:webhook-id")
     content_sha256: Mapped[bytes]
     seen_at: Mapped[datetime] = mapped_column(server_default=func.now(), index=True)

@@ -100,8 +100,8 @@ GUARDS: Final = [
         "I22",
         "the signature",
         "producer/http/endpoint.py",
-        "            verify(seal, body, self._keys)\n",
-        "",
+        "keys = verify(seal, body, self._keys)\n",
+        "keys = self._keys\n",
         _HTTP + "test_what_is_unsigned_or_wrongly_signed_is_refused",
     ),
     Mutation(
@@ -116,8 +116,8 @@ GUARDS: Final = [
         "I22",
         "one content under each message id",
         "producer/http/recorder.py",
-        "submission.delivery.webhook_id in taken\n",
-        "True\n",
+        "name in taken and contents",
+        "contents",
         _HTTP + "test_a_message_id_that_is_sent_again_with_other_content_is_refused",
     ),
     Mutation(

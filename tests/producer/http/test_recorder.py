@@ -74,9 +74,9 @@ def test_of_two_contents_under_one_id_the_first_is_taken(
     recorder: Recorder, engine: Engine
 ) -> None:
     first, retry, other = (
-        _submission("L1", Delivery("msg_1", b"a")),
-        _submission("L1", Delivery("msg_1", b"a")),
-        _submission("L2", Delivery("msg_1", b"b")),
+        _submission("L1", Delivery(["msg_1"], b"a")),
+        _submission("L1", Delivery(["msg_1"], b"a")),
+        _submission("L2", Delivery(["msg_1"], b"b")),
     )
     _held_up(recorder, engine, first, retry, other)
     assert first.outcome.result() == Recorded(1, 0)

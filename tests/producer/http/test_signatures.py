@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
 from producer.http.problems import RequestRefused
-from producer.http.signatures import check_time, read_keys, read_seal, verify
+from producer.http.signatures import check_time, names, read_keys, read_seal, verify
 from shared.errors import SetupError
 from tests.marketplace import NOON
 from tests.sender import OTHER_SECRET, SECRET, signature
@@ -67,6 +67,17 @@ def test_one_of_several_signatures_is_enough() -> None:
     ours = signature(_BODY, "msg_1", NOON)["webhook-signature"]
     other = signature(_BODY, "msg_1", NOON, OTHER_SECRET)["webhook-signature"]
     _check(_headers(webhook_signature=f"v1a,AAAA {other} {ours}"))
+
+
+def test_the_keys_that_signed_are_told() -> None:
+    keys = read_keys(f"{OTHER_SECRET} {SECRET}")
+    ours = signature(_BODY, "msg_1", NOON)["webhook-signature"]
+    other = signature(_BODY, "msg_1", NOON, OTHER_SECRET)["webhook-signature"]
+    for signed, fitting in ((ours, keys[1:]), (other, keys[:1]), (f"{ours} {other}", keys)):
+        seal = read_seal(_headers(webhook_signature=signed))
+        assert tuple(verify(seal, _BODY, keys)) == fitting
+    assert len(set(names(seal, keys))) == 2
+    assert all(name.endswith(":msg_1") for name in names(seal, keys))
 
 
 @pytest.mark.parametrize(
