@@ -213,6 +213,8 @@ def _add_photos(connection: Connection, applied: dict[int, ListingEvent], lane: 
                 due_at = CASE photo.status WHEN 'failed' THEN now() ELSE photo.due_at END,
                 attempt = CASE photo.status WHEN 'failed' THEN 0 ELSE photo.attempt END,
                 crashes = CASE photo.status WHEN 'failed' THEN 0 ELSE photo.crashes END,
+                resting_since =
+                    CASE photo.status WHEN 'failed' THEN NULL ELSE photo.resting_since END,
                 finished_at = CASE photo.status WHEN 'failed' THEN NULL ELSE photo.finished_at END
             RETURNING due_at = now() AS became_due
         """),

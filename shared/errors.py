@@ -162,7 +162,7 @@ class OriginUnavailable(RetryAfter):
 
 
 class HostResting(RetryAfter):
-    """Its host is in trouble or busy enough and left alone for now; the photo is not to blame."""
+    """Its host is in trouble and left alone for now; the photo is not to blame."""
 
     code = "host_resting"
 
@@ -222,10 +222,14 @@ class ModelError(PhotoError):
 
 
 class Overdue(FetchError):
-    """The time of its batch was up before it was the photo's turn; another batch takes it."""
+    """It was not the photo's turn while its batch lasted; another batch takes it."""
 
     code = "overdue"
     retryable = True
+
+    def __init__(self, detail: str = "", again_s: float = 0.0) -> None:
+        super().__init__(detail)
+        self.again_s = again_s  #: when it may be its turn
 
 
 class Crashed(PhotoError):

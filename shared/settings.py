@@ -216,7 +216,7 @@ class Settings(PhotoLimits):
     #: than any reconnect takes.
     stuck_after_s: PositiveFloat = 30
     max_attempts: PositiveInt = 5
-    #: A photo that waits for a host to recover uses no attempt until it is as old as this.
+    #: A photo that waits for a host to recover uses no attempt until it has waited for so long.
     host_patience_s: PositiveFloat = 86_400
     max_crashes: PositiveInt = 3
     #: Where nobody saw its worker die, as when the machine is lost, it gets more chances: it may

@@ -5,7 +5,6 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 
 import numpy as np
 import structlog
@@ -18,8 +17,7 @@ from shared.db.photos import Claim, Settled
 from shared.db.retry import retrying, transient
 from shared.db.session import DATABASE_ERRORS, in_words
 from shared.domain.photo import Lane, Status
-from shared.domain.retry import RetryPolicy
-from shared.errors import HostResting, ModelError, Overdue, PhotoError, TooSlow, Unexpected
+from shared.errors import ModelError, PhotoError, Unexpected
 from shared.settings import Settings
 from shared.watchdog import Watchdog
 from worker import shadow
@@ -28,6 +26,7 @@ from worker.fetch.notices import NoticeBoard
 from worker.look import Look, Seen
 from worker.quarantine import Quarantine
 from worker.served import Lineup, ServedModel, Serving
+from worker.setback import Setback
 from worker.stopping import Stopping
 
 log = structlog.get_logger()
@@ -60,9 +59,7 @@ class Pipeline:
         self._lineup = lineup
         self._settings = settings
         self._decisions = Decisions()
-        self._retry = RetryPolicy(
-            settings.max_attempts, settings.backoff_base_s, settings.backoff_max_s
-        )
+        self._setback = Setback(settings)
         self._holder = holder
         self._stopping = stopping
         self._downloader = Downloader(
@@ -215,7 +212,7 @@ class Pipeline:
         model: ServedModel,
     ) -> Settled:
         if isinstance(scores, PhotoError):
-            return self._settle_error(claim, scores)
+            return self._setback.settle(claim, scores)
         assert isinstance(seen, Seen)  # noqa: S101  # only decoded photos have scores
         return Settled(
             id=claim.id,
@@ -231,30 +228,9 @@ class Pipeline:
             model_id=model.model_id,
         )
 
-    def _settle_error(self, claim: Claim, error: PhotoError) -> Settled:
-        delay_s = self._retry.delay_s(error, claim.attempt)
-        lane, attempt = claim.lane, claim.attempt
-        if isinstance(error, TooSlow) and lane is not Lane.SLOW and delay_s is not None:
-            lane, delay_s = Lane.SLOW, 0
-        if isinstance(error, Overdue):  # nobody has tried
-            attempt, delay_s = attempt - 1, 0
-        # A host that is down for hours costs its photos nothing; but they do not wait for ever.
-        if isinstance(error, HostResting) and claim.age_s < self._settings.host_patience_s:
-            attempt, delay_s = attempt - 1, error.retry_after_s
-        return Settled(
-            id=claim.id,
-            token=claim.token,
-            status=Status.FAILED if delay_s is None else Status.PENDING,
-            lane=lane,
-            attempt=attempt,
-            due_in_s=delay_s or 0,
-            error_code=error.code,
-            error_detail=error.detail[:500].replace("\0", ""),
-        )
-
     def _all_unexpected(self, claims: Sequence[Claim], error: Exception) -> list[Settled]:
         failure = Unexpected(type(error).__name__)
-        return [replace(self._settle_error(claim, failure), alone=True) for claim in claims]
+        return [self._setback.settle(claim, failure, alone=True) for claim in claims]
 
     def _store(
         self, claims: Sequence[Claim], settled: Sequence[Settled], model: ServedModel, *, by: float

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Row, text
 
 from shared.db.copy import copy_numbers
 from shared.domain.photo import Lane, Status
-from shared.errors import Crashed
+from shared.errors import Crashed, HostResting, Overdue
 
 #: The channel on which the relay is woken.
 DUE_CHANNEL = "photo_due"
@@ -36,7 +36,7 @@ class Claim:
     lane: Lane
     attempt: int
     token: int
-    age_s: float  #: since its event was recorded
+    resting_s: float  #: since it was first sent back because its host rests; 0 where it was not
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,12 +133,21 @@ def claim(
                 WHERE id = ANY(:ids) AND status = 'queued' AND alone = :alone
                 ORDER BY id FOR UPDATE SKIP LOCKED)
             RETURNING id, listing_id, url, lane, attempt, token,
-                CAST(extract(epoch FROM now() - created_at) AS float8) AS age_s
+                CAST(extract(epoch FROM now() - coalesce(resting_since, now())) AS float8)
+                    AS resting_s
         """),
         {"ids": list(ids), "alone": alone, "lease_s": lease_s, "holder": holder},
     ).all()
     return [
-        Claim(row.id, row.listing_id, row.url, Lane(row.lane), row.attempt, row.token, row.age_s)
+        Claim(
+            id=row.id,
+            listing_id=row.listing_id,
+            url=row.url,
+            lane=Lane(row.lane),
+            attempt=row.attempt,
+            token=row.token,
+            resting_s=row.resting_s,
+        )
         for row in sorted(rows, key=lambda row: row.id)
     ]
 
@@ -149,8 +158,8 @@ def settle(
     """Writes what became of claimed photos, where the claim still holds.
 
     Lock their listings first (`listings.lock`). `decision_id` says which decision makes their
-    tags. A photo whose token has
-    changed (its lease ran out and another worker has it) or that was deleted is left alone.
+    tags. A photo whose token has changed (its lease ran out and another worker has it) or that
+    was deleted is left alone. One that was not even tried goes on resting since when it did.
 
     Returns:
         (id, listing_id, status) of the rows that were written.
@@ -164,6 +173,9 @@ def settle(
                 due_at = now() + new.due_in_s * interval '1 s',
                 lease_until = NULL, token = NULL, holder = NULL,
                 error_code = new.error_code, error_detail = new.error_detail,
+                resting_since = CASE new.error_code
+                    WHEN :resting THEN coalesce(photo.resting_since, now())
+                    WHEN :overdue THEN photo.resting_since END,
                 content_sha256 = decode(new.content_sha256, 'hex'),
                 content_bytes = new.content_bytes, width = new.width, height = new.height,
                 scores = new.scores, model_id = new.model_id,
@@ -180,6 +192,8 @@ def settle(
             {
                 "settled": orjson.dumps(settled, option=orjson.OPT_SERIALIZE_NUMPY).decode(),
                 "decision_id": decision_id,
+                "resting": HostResting.code,
+                "overdue": Overdue.code,
             },
         )
     )

@@ -220,6 +220,9 @@ class Photo(Table):
     decision_id: Mapped[int | None] = mapped_column(
         Integer(), comment="the decision that made its tags out of its scores"
     )
+    resting_since: Mapped[datetime | None] = mapped_column(
+        comment="when it was first sent back because its host rests"
+    )
 
 
 class ShadowScore(Table):

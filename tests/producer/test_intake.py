@@ -59,12 +59,12 @@ def test_a_failed_photo_that_is_published_again_gets_another_chance(
     with engine.begin() as connection:
         connection.exec_driver_sql(
             "UPDATE photo SET status = 'failed', attempt = 5, crashes = 3, error_code = 'bad_url',"
-            " finished_at = now() WHERE url = 'a'"
+            " finished_at = now(), resting_since = now() WHERE url = 'a'"
         )
     counts = record(engine, settings, event(minute=1, photos=["a", "b"]))
     assert counts.photos == 1
-    query = "SELECT status, attempt, crashes, finished_at FROM photo WHERE url = 'a'"
-    assert rows(engine, query) == [("pending", 0, 0, None)]
+    query = "SELECT status, attempt, crashes, finished_at, resting_since FROM photo WHERE url = 'a'"
+    assert rows(engine, query) == [("pending", 0, 0, None, None)]
 
 
 def test_removing_a_tagged_photo_takes_its_tags_out_of_listing_and_feed(

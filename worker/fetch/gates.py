@@ -11,6 +11,7 @@ from shared.errors import (
     BlockedHost,
     FetchError,
     HostResting,
+    Overdue,
     RetryAfter,
     TlsFailed,
     TooManyRedirects,
@@ -34,7 +35,7 @@ _EVERY_S: Final = 1.0
 #: These say that the host is in trouble.
 _TROUBLE: Final = (Unreachable, Unresolvable, TlsFailed, Truncated)
 #: These say nothing of the host that was asked last.
-_NOT_ITS_OWN: Final = (BadUrl, BlockedAddress, BlockedHost, TooManyRedirects, HostResting)
+_NOT_ITS_OWN: Final = (BadUrl, BlockedAddress, BlockedHost, TooManyRedirects, HostResting, Overdue)
 
 
 class Gates:
@@ -48,8 +49,10 @@ class Gates:
         Args:
             settings: the limits.
             board: where the fleet shares what it sees; None for a process by itself.
-            resting: whether hosts in trouble are left alone.
+            resting: whether hosts in trouble are left alone, and photos come again that were not
+                tried for our own limits.
         """
+        self.resting = resting
         self._limits = Limits.of(settings, resting=resting)
         self._most_patience_s = settings.slow_fetch_deadline_s
         self._board = board
@@ -102,7 +105,8 @@ class Gates:
             return error
         if isinstance(error, TooSlow) and deadline_s < self._most_patience_s:
             return error  # it may have more luck where photos are waited for longer
-        asked_s = error.retry_after_s or 0.0 if isinstance(error, RetryAfter) else 0.0
+        asked_s = (error.retry_after_s or 0.0) if isinstance(error, RetryAfter) else 0.0
+        asked_s = min(asked_s, self._limits.rules.max_told_s)
         return HostResting(f"{error.code}: {error.detail}", max(gate.back_s(now), asked_s))
 
     def look(self, now: float) -> list[Gate]:

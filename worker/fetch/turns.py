@@ -103,7 +103,8 @@ class Turns:
         """Whether a photo may go on to the host of its next hop.
 
         Raises:
-            HostResting: that host rests, or it is one stranger too many.
+            HostResting: that host rests.
+            Overdue: it is one stranger too many.
         """
         gate = errand.target
         if not gate.breaker.admits(now, errand.call.deadline_s):
@@ -175,15 +176,15 @@ class Turns:
     def _error(self, errand: Errand, now: float, detail: str) -> FetchError | None:
         """What ends a photo that has waited too long; None where it waits for us altogether."""
         gate = errand.gate
+        if not (self._gates.resting and (gate in self._held or gate.rationed)):
+            return None if gate in self._startable else TooSlow(detail)
         if gate in self._held and gate.breaker.stranger:
             return self._stranger_later(now)
-        if gate in self._held or gate.rationed:
-            return HostResting("it is not its turn yet", gate.back_s(now))
-        return None if gate in self._startable else TooSlow(detail)
+        return Overdue("it is not its turn yet", gate.back_s(now))
 
-    def _stranger_later(self, now: float) -> HostResting:
+    def _stranger_later(self, now: float) -> Overdue:
         later_s = self._strangers.next_s(now, earliest_s=_STRANGERS_S, per_s=_STRANGERS_PER_S)
-        return HostResting("too many hosts that nobody knows", later_s)
+        return Overdue("too many hosts that nobody knows", later_s)
 
     def _end_waiting(self, given_up: Callable[[Errand], FetchError | None]) -> None:
         for gate, queue in [*self._waiting.items()]:

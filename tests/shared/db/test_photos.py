@@ -241,6 +241,27 @@ def test_a_photo_to_retry_waits_until_it_is_due(engine: Engine, settings: Settin
         assert len(photos.mark_queued(connection, Lane.SLOW, limit=9, lease_s=9)) == 1
 
 
+def test_a_photo_rests_since_it_was_first_sent_back_and_until_it_was_tried(
+    engine: Engine, settings: Settings
+) -> None:
+    record(engine, settings, event())
+    # As if it had been in the queue for long: that is not its host's trouble.
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE photo SET created_at = now() - interval '9 days'"))
+    rested: list[float] = []
+    for code in ("overdue", "host_resting", "overdue", "host_resting", "unreachable", "overdue"):
+        [claim] = claim_all(engine)
+        rested.append(claim.resting_s)
+        back = replace(tagged(claim, 0, []), status=Status.PENDING, error_code=code, scores=None)
+        assert settle(engine, replace(back, model_id=None)) == {claim.id}
+        with engine.begin() as connection:
+            connection.execute(
+                text("UPDATE photo SET resting_since = resting_since - interval '1 h'")
+            )
+    hours = [round(seconds / 3600) for seconds in rested]
+    assert hours == [0, 0, 1, 2, 3, 0]
+
+
 def test_what_a_photo_showed_is_stored_whole(engine: Engine, settings: Settings) -> None:
     record(engine, settings, event())
     with engine.begin() as connection:

@@ -17,6 +17,7 @@ from shared.errors import (
     HostResting,
     NotFound,
     OriginUnavailable,
+    Overdue,
     RateLimited,
     TlsFailed,
     TooLarge,
@@ -56,7 +57,7 @@ def test_these_say_that_the_host_is_in_trouble(error: FetchError) -> None:
 
 @pytest.mark.parametrize(
     "error", [NotFound(), Forbidden(), BadResponse(), TooLarge(), BadUrl(), BlockedAddress(),
-              TooManyRedirects(), HostResting()],
+              TooManyRedirects(), HostResting(), Overdue()],
 )  # fmt: skip
 def test_these_do_not(error: FetchError) -> None:
     assert not _rests_after(error)
@@ -93,11 +94,11 @@ def test_a_photo_is_not_to_blame_for_a_host_that_rests(
 def test_a_photo_comes_back_no_earlier_than_it_was_told_to() -> None:
     gates = _gates()
     gate = gates.of("http://photos.test")
-    error = RateLimited("", 50_000)
-    gates.failed(gate, error, 1.0, began_at=0.9, deadline_s=2.0)
-    verdict = gates.verdict(gate, error, 1.0, deadline_s=2.0)
-    assert isinstance(verdict, HostResting)
-    assert verdict.retry_after_s == 50_000
+    gate.breaker.tell(1.0, 5)
+    for told_s, seconds in ((1000, 1000), (50_000, 3600)):  # an hour at most, as its host
+        verdict = gates.verdict(gate, RateLimited("", told_s), 1.0, deadline_s=2.0)
+        assert isinstance(verdict, HostResting)
+        assert verdict.retry_after_s == seconds
 
 
 def test_hosts_without_number_take_bounded_memory_and_those_in_use_stay() -> None:

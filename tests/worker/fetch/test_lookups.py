@@ -51,8 +51,8 @@ def test_hosts_that_have_answered_before_do_not_wait_for_them(seen: dict[str, li
 
 
 def test_hosts_that_have_to_wait_for_them_are_not_too_slow(seen: dict[str, list[str]]) -> None:
-    assert seen["new"] == ["host_resting"]
-    assert set(seen["silent"]) == {"too_slow", "host_resting"}
+    assert seen["new"] == ["overdue"]
+    assert set(seen["silent"]) == {"too_slow", "overdue"}
 
 
 def test_once_the_look_ups_have_ended_others_have_their_turn(seen: dict[str, list[str]]) -> None:

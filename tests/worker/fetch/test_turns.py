@@ -1,5 +1,7 @@
 """Which photo starts next, and what is left of those that ended."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,9 +17,9 @@ from worker.fetch.turns import Turns
 class _Queue:
     """Turns, with calls that remember what came of their photos."""
 
-    def __init__(self, *known: str, **changes: object) -> None:
+    def __init__(self, *known: str, resting: bool = True, **changes: Any) -> None:
         settings = make_settings(80, **changes)
-        self.gates = Gates(settings, resting=True)
+        self.gates = Gates(settings, resting=resting)
         self.turns = Turns(settings, self.gates)
         for host in known:
             self.gates.of(host).answer(0.0, 0.1)
@@ -108,13 +110,15 @@ def test_a_try_that_never_started_leaves_its_place_to_another() -> None:
     [
         ({"connections_per_host": 1}, True, TooSlow),
         ({"connections_per_host": 1}, False, TooSlow),
-        ({}, False, HostResting),  # more might have been started of one that is known
-        ({"fleet_connections_per_host": 1}, True, HostResting),
-        ({"host_photos_per_s": 0.1}, True, HostResting),
+        ({}, False, Overdue),  # more might have been started of one that is known
+        ({"fleet_connections_per_host": 1}, True, Overdue),
+        ({"host_photos_per_s": 0.1}, True, Overdue),
+        ({"resting": False}, False, TooSlow),  # for who cannot come back
+        ({"resting": False, "host_photos_per_s": 0.1}, True, TooSlow),
     ],
 )
 def test_who_waits_too_long_for_us_comes_again_and_who_waits_for_the_host_is_too_slow(
-    changes: dict[str, object], error: type[FetchError], *, known: bool
+    changes: dict[str, Any], error: type[FetchError], *, known: bool
 ) -> None:
     queue = _Queue(*("a" if known else ""), **changes)
     call = queue.add(*["a"] * 5)
@@ -125,6 +129,7 @@ def test_who_waits_too_long_for_us_comes_again_and_who_waits_for_the_host_is_too
     queue.turns.give_up(5.1)
     waited = _kinds(call)
     assert waited.count(error) == 5 - len(started)
+    assert all(one.again_s >= 5 for one in call.results if isinstance(one, Overdue))
 
 
 def test_who_waits_for_a_connection_of_the_process_goes_on_waiting() -> None:
