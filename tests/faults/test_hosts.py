@@ -4,6 +4,7 @@
 
 import itertools
 import json
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -200,10 +201,10 @@ def test_a_time_that_a_host_names_holds_for_every_process(
     def behave(running: origins.Origin, connection: object) -> bool:
         now = time.monotonic()
         arrived.append(now)
-        if refused_at or len(arrived) < 100:
+        if len(arrived) < 100 or (refused_at and now > refused_at[0] + seconds):
             return good(running, connection)  # pyright: ignore[reportArgumentType]
         refused_at.append(now)
-        headers = {"Retry-After": str(seconds)}
+        headers = {"Retry-After": str(math.ceil(refused_at[0] + seconds - now))}
         return origins.answer(429, headers=headers)(running, connection)  # pyright: ignore[reportArgumentType]
 
     limited.serve("/p", behave)
@@ -213,8 +214,8 @@ def test_a_time_that_a_host_names_holds_for_every_process(
     market.publish([limited.url(f"/p?{n}") for n in range(3000)])
     wait_until_settled(engine, market.published, 110)
     assert rows(engine, "SELECT DISTINCT status FROM photo") == [("tagged",)]
-    [told_at] = refused_at
-    # All have heard of it two seconds later, however busy this machine is.
+    told_at = refused_at[0]
+    # All have seen or heard of it two seconds later, however busy this machine is.
     assert not [at for at in arrived if told_at + 2 < at < told_at + seconds]
     assert len([at for at in arrived if at > told_at + seconds]) > 100, "it came too late to show"
 

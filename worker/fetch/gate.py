@@ -1,5 +1,6 @@
 """The gate of one host in one process: whether, how many at once and how often it is asked."""
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,7 +32,7 @@ class Limits:
                 failures=settings.host_failures if resting else 0,
                 rest_s=settings.host_rest_s,
                 max_rest_s=settings.host_rest_max_s,
-                max_told_s=settings.retry_after_max_s,
+                max_named_s=settings.retry_after_max_s,
             ),
             settings.connections_per_host,
             settings.fleet_connections_per_host,
@@ -52,7 +53,7 @@ class Gate:
     """
 
     __slots__ = (
-        "_latency_s", "_limits", "_returns", "_start_at",
+        "_begun_at", "_latency_s", "_limits", "_returns",
         "breaker", "connections", "host", "processes", "reason", "used_at",
     )  # fmt: skip
 
@@ -65,7 +66,7 @@ class Gate:
         self.used_at = 0.0
         self._limits = limits
         self._returns = Returns()
-        self._start_at = 0.0
+        self._begun_at = -math.inf
         self._latency_s = 0.0
 
     @property
@@ -87,14 +88,13 @@ class Gate:
 
     def ready(self, now: float) -> bool:
         """Whether it is time to ask it again."""
-        return now >= self._start_at
+        return now >= self._begun_at + self._interval_s
 
     def begin(self, now: float) -> None:
         """A connection is in use from now on."""
         self.connections += 1
-        per_s = self._limits.fleet_photos_per_s
-        if per_s is not None:
-            self._start_at = max(self._start_at, now - _BURST_S) + self.processes / per_s
+        # As if it had been in time, so that what is late by a little is made up for.
+        self._begun_at = max(self._begun_at + self._interval_s, now - _BURST_S)
 
     def answer(self, now: float, latency_s: float) -> bool:
         """It has answered after so long; True if that ends its rest."""
@@ -117,6 +117,12 @@ class Gate:
             per_s = min(per_s, self._share / self._latency_s)
         earliest_s = max(self.breaker.rest_s(now), self._limits.rules.rest_s)
         return self._returns.next_s(now, earliest_s=earliest_s, per_s=per_s)
+
+    @property
+    def _interval_s(self) -> float:
+        """Between two photos: by the processes that there are by now, not when it last began."""
+        per_s = self._limits.fleet_photos_per_s
+        return self.processes / per_s if per_s is not None else 0.0
 
     @property
     def _share(self) -> int:

@@ -82,11 +82,11 @@ class Gates:
         breaker = gate.breaker
         if isinstance(error, _NOT_ITS_OWN):
             return False
-        if isinstance(error, RetryAfter) and error.retry_after_s:
-            opens = breaker.tell(now, error.retry_after_s)
+        if isinstance(error, RetryAfter):
+            opens = breaker.fail(now, began_at=began_at, named_s=error.retry_after_s or 0)
         elif isinstance(error, TooSlow):
             opens = breaker.fail(now, began_at=began_at, waited_s=deadline_s)
-        elif isinstance(error, (RetryAfter, *_TROUBLE)):
+        elif isinstance(error, _TROUBLE):
             opens = breaker.fail(now, began_at=began_at)
         else:
             self.answered(gate, now, now - began_at)
@@ -98,16 +98,21 @@ class Gates:
     def verdict(
         self, gate: Gate, error: FetchError, now: float, *, deadline_s: float
     ) -> FetchError:
-        """What a photo ends with: where its host rests, that is why, and none of its own fault."""
-        if gate.breaker.opening is None or not isinstance(error, (RetryAfter, TooSlow, *_TROUBLE)):
-            return error
+        """What a photo ends with: where its host rests, that is why, and none of its own fault.
+
+        The same where the host only wants this photo to be asked for later.
+        """
         if isinstance(error, HostResting):
+            return error
+        named_s = (error.retry_after_s or 0.0) if isinstance(error, RetryAfter) else 0.0
+        if gate.breaker.opening is None and not (named_s and self.resting):
+            return error
+        if not isinstance(error, (RetryAfter, TooSlow, *_TROUBLE)):
             return error
         if isinstance(error, TooSlow) and deadline_s < self._most_patience_s:
             return error  # it may have more luck where photos are waited for longer
-        asked_s = (error.retry_after_s or 0.0) if isinstance(error, RetryAfter) else 0.0
-        asked_s = min(asked_s, self._limits.rules.max_told_s)
-        return HostResting(f"{error.code}: {error.detail}", max(gate.back_s(now), asked_s))
+        named_s = min(named_s, self._limits.rules.max_named_s)
+        return HostResting(f"{error.code}: {error.detail}", max(gate.back_s(now), named_s))
 
     def look(self, now: float) -> list[Gate]:
         """Reads and writes the board where it is time; returns hosts that rest or end their rest.
@@ -175,4 +180,4 @@ class Gates:
 
 
 def _notice(gate: Gate) -> Notice:
-    return Notice(gate.host, gate.breaker.opening, gate.breaker.answered_at)
+    return Notice(gate.host, gate.breaker.opening, gate.breaker.answered_us_at)

@@ -24,7 +24,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from shared.settings import Settings
-from worker.fetch.breaker import Opening
+from worker.fetch.breaker import MOST_LEVELS, SAME_S, Opening
 
 log = structlog.get_logger()
 
@@ -36,47 +36,60 @@ _WORKING_S: Final = 5.0
 _KEEP_S: Final = 600.0
 _TIMEOUT_S: Final = 1.0
 _FOREVER_S: Final = 1e6
+#: More would be a forgery, and a share of next to nothing.
+_MOST_PROCESSES: Final = 1000
 
 #: Times on the board are Valkey's own, in milliseconds, and those that travel are ages: no two
 #: machines need agree on the time. KEYS: a hash and a sorted set for each host. ARGV: this
-#: process, how long its word counts, how long the board is kept; then for each host how long ago
-#: it answered and how long ago it opened (-1 for never), for how long it stays open, level,
-#: whether it said so itself, and its patience. Answers with the same of the fleet, and with the
-#: number of processes that have work for the host.
+#: process, how long its word counts, how long the board is kept, the longest rest, and what makes
+#: no difference; then for each host how long ago it answered and how long ago it opened (-1 for
+#: never), for how long it stays open, level, and patience. Answers with the same of the fleet, and
+#: with the number of processes that have work for the host. Others may have written there too:
+#: what is no number counts as 0, what is too large is cut, and a key of another kind goes.
 _SCRIPT: Final = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local process, working, keep = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-local function number(text) return tonumber(text or nil) or 0 end
+local process, working = ARGV[1], tonumber(ARGV[2])
+local keep, longest, same = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local function number(text, most)
+    local read = tonumber(text or '')
+    if not read or read ~= read then return 0 end
+    return math.max(0, math.min(read, most))
+end
+local function clear(key, kind)
+    local found = redis.call('TYPE', key).ok
+    if found ~= kind and found ~= 'none' then redis.call('DEL', key) end
+end
 local function whole(number) return string.format('%.0f', number) end
 local known = {}
 for i = 1, #KEYS, 2 do
-    local at = 4 + (i - 1) / 2 * 6
-    local old = redis.call('HMGET', KEYS[i], 'answered', 'opened', 'until', 'level', 'told',
-        'patience')
-    local answered, opened, ends = number(old[1]), number(old[2]), number(old[3])
-    local level, told, patience = number(old[4]), number(old[5]), number(old[6])
+    local at = 6 + (i - 1) / 2 * 5
+    clear(KEYS[i], 'hash')
+    clear(KEYS[i + 1], 'zset')
+    local old = redis.call('HMGET', KEYS[i], 'answered', 'opened', 'until', 'level', 'patience')
+    local answered, opened = number(old[1], now), number(old[2], now)
+    local ends = number(old[3], now + longest)
+    local level, patience = number(old[4], 1e3), number(old[5], 1e9)
     local answered_ago, opened_ago = tonumber(ARGV[at]), tonumber(ARGV[at + 1])
     if answered_ago >= 0 then answered = math.max(answered, now - answered_ago) end
     local mine = now + tonumber(ARGV[at + 2])
     if ends <= now then ends = 0 end
-    -- What has been read and posted again is late by its way here and back.
-    if opened_ago >= 0 and mine > now and mine > ends + 1000 then
+    -- What was posted is late by its way here: so much later is no later.
+    if opened_ago >= 0 and mine > now and mine > ends + same then
         opened, ends = now - opened_ago, mine
-        level, told, patience = tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4]),
-            tonumber(ARGV[at + 5])
+        level, patience = tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
     end
-    if answered > opened and told == 0 then ends = 0 end
+    if answered > opened + same then ends = 0 end
     redis.call('HSET', KEYS[i], 'answered', whole(answered), 'opened', whole(opened),
-        'until', whole(ends), 'level', whole(level), 'told', whole(told),
-        'patience', whole(patience))
+        'until', whole(ends), 'level', whole(level), 'patience', whole(patience))
     redis.call('PEXPIRE', KEYS[i], math.max(keep, ends - now))
     redis.call('ZREMRANGEBYSCORE', KEYS[i + 1], '-inf', now)
+    redis.call('ZREMRANGEBYSCORE', KEYS[i + 1], '(' .. whole(now + working), '+inf')
     redis.call('ZADD', KEYS[i + 1], now + working, process)
     redis.call('PEXPIRE', KEYS[i + 1], working)
     known[#known + 1] = {
         answered > 0 and now - answered or -1, ends > 0 and now - opened or -1,
-        math.max(ends - now, 0), level, told, patience, redis.call('ZCARD', KEYS[i + 1]),
+        math.max(ends - now, 0), level, patience, redis.call('ZCARD', KEYS[i + 1]),
     }
 end
 return known
@@ -85,11 +98,11 @@ return known
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What this process saw of a host; monotonic times, `answered_at` -inf for never."""
+    """What this process saw of a host; monotonic times."""
 
     host: str
     opening: Opening | None
-    answered_at: float
+    answered_at: float  #: this process; -inf for never
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +111,7 @@ class Known:
 
     host: str
     opening: Opening | None
-    answered_at: float
+    answered_at: float  #: any process
     processes: int  #: that have work for it, this one included
 
 
@@ -174,7 +187,8 @@ class NoticeBoard:
         """
         now = time.monotonic()
         keys = [key for notice in notices for key in _keys(notice.host)]
-        words: list[str | int] = [self._process, _ms(_WORKING_S), _ms(_KEEP_S)]
+        times_s = (_WORKING_S, _KEEP_S, self._max_rest_s, SAME_S)
+        words: list[str | int] = [self._process, *map(_ms, times_s)]
         for notice in notices:
             words += _words(notice, now)
         answer = cast("list[list[Any]]", self._script(keys=keys, args=words))
@@ -185,20 +199,17 @@ class NoticeBoard:
         ]
 
     def _known(self, host: str, numbers: Sequence[int], now: float) -> Known:
-        answered_ms, opened_ms, rest_ms, level, told, patience_ms, processes = numbers
+        answered_ms, opened_ms, rest_ms, level, patience_ms, processes = numbers
         opening = None
         if rest_ms > 0:
-            # Whoever can write to Valkey must not be able to shut a host for ever.
-            rest_s = min(rest_ms / 1000, self._max_rest_s)
             opening = Opening(
-                now - max(opened_ms, 0) / 1000,
-                now + rest_s,
-                max(level, 1),
-                bool(told),
+                now - opened_ms / 1000,
+                now + rest_ms / 1000,
+                min(max(level, 1), MOST_LEVELS),
                 patience_ms / 1000,
             )
         answered_at = now - answered_ms / 1000 if answered_ms >= 0 else -math.inf
-        return Known(host, opening, answered_at, max(processes, 1))
+        return Known(host, opening, answered_at, min(max(processes, 1), _MOST_PROCESSES))
 
 
 def _keys(host: str) -> tuple[str, str]:
@@ -210,13 +221,12 @@ def _words(notice: Notice, now: float) -> list[str | int]:
     answered = -1 if notice.answered_at == -math.inf else _ms(now - notice.answered_at)
     opening = notice.opening
     if opening is None or opening.until <= now:
-        return [answered, -1, 0, 0, 0, 0]
+        return [answered, -1, 0, 0, 0]
     return [
         answered,
         _ms(now - opening.at),
         _ms(opening.until - now),
         opening.level,
-        int(opening.told),
         _ms(min(opening.patience_s, _FOREVER_S)),
     ]
 

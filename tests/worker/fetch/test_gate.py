@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.worker.fetch.test_breaker import leave_alone
 from tests.worker.fetch.test_download import make_settings
 from worker.fetch.gate import Gate, Limits
 
@@ -48,9 +49,18 @@ def test_a_process_has_its_share_of_the_fleets_pace(per_s: float, processes: int
     assert started == pytest.approx(100 * per_s / processes, rel=0.02, abs=2)
 
 
+def test_a_pace_is_by_the_processes_that_there_are_and_not_by_those_there_were() -> None:
+    gate = _gate(host_photos_per_s=1)
+    gate.processes = 1000
+    gate.begin(10.0)
+    assert not gate.ready(100.0)
+    gate.processes = 2
+    assert gate.ready(12.0)
+
+
 def test_photos_of_a_host_that_rests_come_again_when_it_is_over() -> None:
     gate = _gate()
-    gate.breaker.tell(10.0, 60)
+    leave_alone(gate.breaker, 10.0, 60)
     assert gate.back_s(10.0) >= 60
     assert gate.back_s(69.0) >= 1
 
@@ -71,7 +81,7 @@ def test_photos_that_have_to_wait_for_the_share_come_again_at_its_pace() -> None
 
 def test_once_it_answers_again_nobody_queues_behind_those_who_were_sent_away() -> None:
     gate = _gate()
-    gate.breaker.tell(10.0, 60)
+    leave_alone(gate.breaker, 10.0, 60)
     for _ in range(100_000):
         gate.back_s(10.0)
     gate.answer(71.0, 0.1)

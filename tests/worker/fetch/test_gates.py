@@ -28,6 +28,7 @@ from shared.errors import (
     Unresolvable,
 )
 from shared.settings import Settings
+from tests.worker.fetch.test_breaker import leave_alone
 from tests.worker.fetch.test_download import make_settings
 from worker.fetch.gates import MAX_HOSTS, Gates
 from worker.fetch.notices import Notice, NoticeBoard
@@ -63,9 +64,21 @@ def test_these_do_not(error: FetchError) -> None:
     assert not _rests_after(error)
 
 
-def test_one_word_of_the_host_itself_is_enough() -> None:
-    assert _rests_after(RateLimited("", 30), times=1)
-    assert not _rests_after(RateLimited("", 0), times=1)
+@pytest.mark.parametrize("named_s", [0, 30, 86_400])
+def test_one_word_of_the_host_itself_binds_that_photo_only(named_s: float) -> None:
+    error = RateLimited("", named_s)
+    assert not _rests_after(error, times=4)
+    assert _rests_after(error, times=5)
+
+
+@pytest.mark.parametrize("resting", [True, False])
+def test_a_photo_pays_nothing_for_a_time_that_its_host_named(*, resting: bool) -> None:
+    gates = Gates(make_settings(80), resting=resting)
+    gate = gates.of("http://photos.test")
+    error = RateLimited("", 60)
+    verdict = gates.verdict(gate, error, 1.0, deadline_s=2.0)
+    assert isinstance(verdict, HostResting) is resting
+    assert verdict is error or (isinstance(verdict, HostResting) and verdict.retry_after_s == 60)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +96,7 @@ def test_a_photo_is_not_to_blame_for_a_host_that_rests(
     gates = _gates()
     gate = gates.of("http://photos.test")
     assert gates.verdict(gate, error, 1.0, deadline_s=deadline_s) is error
-    gate.breaker.tell(1.0, 60)
+    leave_alone(gate.breaker, 1.0, 60)
     verdict = gates.verdict(gate, error, 1.0, deadline_s=deadline_s)
     assert isinstance(verdict, HostResting) is blamed
     if isinstance(verdict, HostResting):
@@ -94,7 +107,7 @@ def test_a_photo_is_not_to_blame_for_a_host_that_rests(
 def test_a_photo_comes_back_no_earlier_than_it_was_told_to() -> None:
     gates = _gates()
     gate = gates.of("http://photos.test")
-    gate.breaker.tell(1.0, 5)
+    leave_alone(gate.breaker, 1.0, 5)
     for told_s, seconds in ((1000, 1000), (50_000, 3600)):  # an hour at most, as its host
         verdict = gates.verdict(gate, RateLimited("", told_s), 1.0, deadline_s=2.0)
         assert isinstance(verdict, HostResting)
@@ -147,7 +160,8 @@ def test_all_hosts_are_posted_in_turn_and_a_change_at_once(settings: Settings) -
         assert time.monotonic() < deadline
         time.sleep(0.1)
     now = time.monotonic()
-    gates.failed(hosts[7], RateLimited("", 30), now, began_at=now, deadline_s=2.0)
+    for _ in range(5):
+        gates.failed(hosts[7], RateLimited("", 30), now, began_at=now, deadline_s=2.0)
     gates.look(now)
     while reader.exchange([_ask(hosts[7].host)])[0].opening is None:
         assert time.monotonic() < deadline

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import FetchError, HostResting, Overdue, TooSlow
+from tests.worker.fetch.test_breaker import leave_alone
 from tests.worker.fetch.test_download import make_settings
 from worker.fetch.breaker import TRIALS
 from worker.fetch.call import Call, Errand
@@ -83,7 +84,7 @@ def test_photos_of_a_host_that_rests_end_at_once_but_for_those_that_try_it() -> 
     queue = _Queue("a")
     call = queue.add(*["a"] * 10)
     gate = queue.gates.of("a")
-    gate.breaker.tell(1.0, 60)
+    leave_alone(gate.breaker, 1.0, 60)
     queue.turns.reconsider(gate, 1.0)
     assert _kinds(call) == [HostResting] * 10
     assert _kinds(queue.add(*["a"] * 10, now=2.0)) == [HostResting] * 10
@@ -94,7 +95,7 @@ def test_photos_of_a_host_that_rests_end_at_once_but_for_those_that_try_it() -> 
 
 def test_a_try_that_never_started_leaves_its_place_to_another() -> None:
     queue = _Queue("a")
-    queue.gates.of("a").breaker.tell(1.0, 10)
+    leave_alone(queue.gates.of("a").breaker, 1.0, 10)
     given_up = queue.add(*["a"] * TRIALS, now=20.0, until=21.0)
     queue.turns.give_up(22.0)
     assert _kinds(given_up) == [Overdue] * TRIALS
