@@ -154,16 +154,16 @@ class Errand:
 
     call: Call[object]
     place: int
-    host: str  #: whose connections it counts among: the first hop's scheme, name and port
+    host: str  #: of this hop, whose connections it counts among: scheme, name and port
     url: str
     asked_at: float
-    started_at: float = 0.0
+    started_at: float = 0.0  #: its waits for the hosts it was redirected to left out
+    spent_s: float = 0.0  #: on the hops before
     dialled_at: float = 0.0  #: of this hop
     redirects: int = 0
     probe: bool = False  #: it tries a host that has not answered since it rested
     unsure: bool = False  #: its host had not answered lately when it was started
     gate: Gate = field(init=False)  #: of its host
-    target: Gate = field(init=False)  #: of the host of this hop
 
     def end(self, error: FetchError) -> None:
         """There is no photo, unless nobody waits for it any more."""

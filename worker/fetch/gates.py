@@ -1,6 +1,6 @@
 """The gates of all hosts that a process knows, and what it and the fleet tell one another."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 import structlog
@@ -114,13 +114,14 @@ class Gates:
         named_s = min(named_s, self._limits.rules.max_named_s)
         return HostResting(f"{error.code}: {error.detail}", max(gate.back_s(now), named_s))
 
-    def look(self, now: float) -> list[Gate]:
+    def look(self, now: float, waiting: Collection[Gate] = ()) -> list[Gate]:
         """Reads and writes the board where it is time; returns hosts that rest or end their rest.
 
-        Also forgets the hosts that nobody has asked for in the longest time.
+        Also forgets the hosts that nobody has asked for in the longest time, but for those that
+        photos are `waiting` for.
         """
         if len(self._gates) > MAX_HOSTS:
-            self._forget()
+            self._forget(waiting)
         if self._board is None:
             return []
         changed = [gate for known in self._board.read() if (gate := self._learn(known, now))]
@@ -167,9 +168,11 @@ class Gates:
         self._posted_at.update(dict.fromkeys(hosts, now))
         board.post([_notice(self._gates[host]) for host in hosts if host in self._gates])
 
-    def _forget(self) -> None:
+    def _forget(self, waiting: Collection[Gate]) -> None:
         """Down to three quarters, so that it need not be done for each new host."""
-        idle = (gate for gate in self._gates.values() if not gate.connections)
+        idle = (
+            gate for gate in self._gates.values() if not gate.connections and gate not in waiting
+        )
         by_age = sorted(idle, key=lambda gate: gate.used_at)
         self._drop(gate.host for gate in by_age[: len(self._gates) - MAX_HOSTS * 3 // 4])
 

@@ -140,7 +140,7 @@ class FetchLoop:
             self._calls = {call for call in self._calls if not call.ended}
             if now > self._leave_at():
                 self._leave_all()
-            for gate in self._gates.look(now):
+            for gate in self._gates.look(now, self._turns.waiting):
                 self._turns.reconsider(gate, now)
             self._turns.give_up(now)
             self._leave_stragglers(now)
@@ -154,7 +154,7 @@ class FetchLoop:
                 self._forget(news)
             else:
                 self._calls.add(news.call)
-                self._turns.add(news)
+                self._turns.add(news, news.asked_at)
 
     def _start(self) -> None:
         """Starts what the limits allow, one photo of each host in turn."""
@@ -163,7 +163,7 @@ class FetchLoop:
             errand = self._turns.next(now)
             if errand is None:
                 return
-            errand.started_at = now
+            errand.started_at = now - errand.spent_s
             self._dial(errand, self._spare.pop() if self._spare else Exchange(self._settings))
 
     def _dial(self, errand: Errand, exchange: Exchange) -> None:
@@ -180,7 +180,7 @@ class FetchLoop:
             self._fall(errand, exchange, BadResponse(f"libcurl error {error.args[0]}"))
         else:
             self._under_way[exchange.curl] = (errand, exchange)
-            if errand.target.breaker.stranger:
+            if errand.gate.breaker.stranger:
                 self._turns.lookups.begin(exchange.curl)
 
     def _end(self, curl: pycurl.Curl, code: int, words: str) -> None:
@@ -191,14 +191,13 @@ class FetchLoop:
             if location is None:
                 self._arrive(errand, exchange, exchange.take_body(code, words))
             else:
-                self._turn_to(errand, location)
-                self._dial(errand, exchange)
+                self._turn_to(errand, exchange, location)
         except FetchError as error:
             self._fall(errand, exchange, error)
 
     def _arrive(self, errand: Errand, exchange: Exchange, body: bytes) -> None:
         now = time.monotonic()
-        self._gates.answered(errand.target, now, now - errand.dialled_at)
+        self._gates.answered(errand.gate, now, now - errand.dialled_at)
         self._put_down(errand, exchange)
         self._pace.count(errand.host)
         self._budget.count(len(body))
@@ -207,16 +206,22 @@ class FetchLoop:
         if errand.call.arrive(download, quickly=quickly):
             self._budget.hold(1, len(body))
 
-    def _turn_to(self, errand: Errand, location: str) -> None:
+    def _turn_to(self, errand: Errand, exchange: Exchange, location: str) -> None:
         if errand.redirects == self._settings.max_redirects:
             raise TooManyRedirects(f"more than {errand.redirects}")
         errand.redirects += 1
         now = time.monotonic()
-        self._gates.answered(errand.target, now, now - errand.dialled_at)
+        self._gates.answered(errand.gate, now, now - errand.dialled_at)
         errand.url = check_hop(join_redirect(errand.url, location), self._settings)
-        # What becomes of the next hop is its own host's doing, and counts there.
-        errand.target = self._gates.of(host_of(errand.url))
-        self._turns.check_redirect(errand, now)
+        host = host_of(errand.url)
+        if host == errand.host:
+            self._dial(errand, exchange)
+            return
+        # Another host has its own limits, and what becomes of the hop is its own doing.
+        self._pace.count(errand.host)
+        self._put_down(errand, exchange)
+        errand.host, errand.spent_s = host, now - errand.started_at
+        self._turns.add(errand, now)
 
     def _fall(self, errand: Errand, exchange: Exchange, error: FetchError) -> None:
         self._put_down(errand, exchange)
@@ -224,9 +229,9 @@ class FetchLoop:
             self._pace.count(errand.host)
         now = time.monotonic()
         began_at, deadline_s = errand.dialled_at, errand.call.deadline_s
-        if self._gates.failed(errand.target, error, now, began_at=began_at, deadline_s=deadline_s):
-            self._turns.reconsider(errand.target, now)
-        errand.end(self._gates.verdict(errand.target, error, now, deadline_s=deadline_s))
+        if self._gates.failed(errand.gate, error, now, began_at=began_at, deadline_s=deadline_s):
+            self._turns.reconsider(errand.gate, now)
+        errand.end(self._gates.verdict(errand.gate, error, now, deadline_s=deadline_s))
 
     def _put_down(self, errand: Errand, exchange: Exchange) -> None:
         exchange.release()

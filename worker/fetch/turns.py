@@ -1,7 +1,7 @@
 """Who may start next: the photos that wait, by host, and what holds each of them back."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Final
 
 from shared.errors import FetchError, HostResting, Overdue, TooSlow
@@ -34,11 +34,11 @@ class Turns:
         self._strangers = Returns()
         self.lookups = Lookups()
 
-    def add(self, errand: Errand) -> None:
+    def add(self, errand: Errand, now: float) -> None:
         """A photo waits from now on, or ends where its host rests."""
-        gate = errand.gate = errand.target = self._gates.of(errand.host)
-        gate.used_at = errand.asked_at
-        if not self._let_in(errand, errand.asked_at):
+        gate = errand.gate = self._gates.of(errand.host)
+        gate.used_at = now
+        if not self._let_in(errand, now):
             return
         queue = self._waiting.get(gate)
         if queue is None:
@@ -74,8 +74,10 @@ class Turns:
         gate = errand.gate
         gate.connections -= 1
         gate.breaker.probes -= errand.probe
+        errand.probe = False
         self._note(gate)
         if errand.unsure:
+            errand.unsure = False
             self._unsure -= 1
             if self._held:
                 gate = next(iter(self._held))
@@ -99,18 +101,10 @@ class Turns:
             self._waiting[gate] = left
             self._note(gate)
 
-    def check_redirect(self, errand: Errand, now: float) -> None:
-        """Whether a photo may go on to the host of its next hop.
-
-        Raises:
-            HostResting: that host rests.
-            Overdue: it is one stranger too many.
-        """
-        gate = errand.target
-        if not gate.breaker.admits(now, errand.call.deadline_s):
-            raise HostResting(gate.reason, gate.back_s(now))
-        if gate.breaker.stranger and self.lookups.full:
-            raise self._stranger_later(now)
+    @property
+    def waiting(self) -> Collection[Gate]:
+        """The hosts that photos wait for."""
+        return self._waiting.keys()
 
     @property
     def wait_for_us(self) -> bool:

@@ -118,13 +118,15 @@ def test_hosts_without_number_take_bounded_memory_and_those_in_use_stay() -> Non
     gates = _gates()
     busy = gates.of("http://busy.test")
     busy.begin(0.0)
+    awaited = gates.of("http://awaited.test")
     for number in range(3 * MAX_HOSTS):
         gates.of(f"http://host{number}.test").used_at = number
         if number % 1000 == 0:
-            gates.look(float(number))
+            gates.look(float(number), {awaited: None})
     newest = gates.of(f"http://host{3 * MAX_HOSTS - 1}.test")
-    gates.look(1e9)
+    gates.look(1e9, {awaited: None})
     assert gates.of("http://busy.test") is busy
+    assert gates.of("http://awaited.test") is awaited
     assert gates.of(newest.host) is newest
     assert gates.of("http://host1.test").used_at == 0, "it was forgotten"
 

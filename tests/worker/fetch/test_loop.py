@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from shared.errors import FetchError, HostResting, TooSlow
+from shared.errors import FetchError, TooSlow
 from tests.origins import Behaviour, Origin, after, answer, hang
 from tests.worker.fetch.test_download import PHOTO, make_settings
 from worker.fetch.call import Download
@@ -75,7 +75,7 @@ def test_a_caller_whose_photos_hang_holds_up_no_other(origin: Origin) -> None:
                 found = downloader.fetch([good] * 20, deadline_s=2)
                 assert all(isinstance(one, Download) for one in found)
             assert time.monotonic() - started < 2
-            assert {type(one) for one in waiting.result()} == {TooSlow, HostResting}
+            assert {type(one) for one in waiting.result()} == {TooSlow}
         downloader.close()
 
 

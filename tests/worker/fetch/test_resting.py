@@ -174,6 +174,47 @@ def test_who_redirects_is_not_blamed_for_where_it_leads(origin: Origin) -> None:
         downloader.close()
 
 
+def test_photos_that_are_redirected_to_a_host_that_failed_try_it_two_at_a_time(
+    origin: Origin,
+) -> None:
+    with Origin(address="127.0.0.2") as other:
+        downloader = _resting(origin.port, other.port, host_rest_s=0.3)
+        good = other.serve("/good", answer(200, PHOTO))
+        away = origin.serve("/away", redirect(good))
+        assert _kinds(downloader.fetch([away] * 50, deadline_s=5)) == {Download: 50}
+        other.serve("/good", reset())
+        assert HostResting in _kinds(downloader.fetch([good] * 5, deadline_s=5))
+        time.sleep(0.5)
+        other.serve("/good", hang())
+        asked = len(other.requests)
+        found = downloader.fetch([away] * 50, deadline_s=0.5)
+        assert _kinds(found) == {TooSlow: 2, HostResting: 48}
+        assert len(other.requests) == asked + 2
+        downloader.close()
+
+
+@pytest.mark.parametrize(
+    "limit", [{"host_photos_per_s": 20}, {"fleet_connections_per_host": 2}], ids=str
+)
+def test_photos_that_are_redirected_count_among_those_of_the_host_they_come_to(
+    limit: dict[str, int],
+) -> None:
+    with ExitStack() as stack:
+        doors = [stack.enter_context(Origin(address=f"127.0.2.{n}")) for n in range(1, 7)]
+        store = stack.enter_context(Origin(address="127.0.0.2"))
+        good = store.serve("/good", after(0.1, answer(200, PHOTO)))
+        aways = [door.serve("/away", redirect(good)) for door in doors]
+        downloader = _resting(store.port, *(door.port for door in doors), **limit)
+        assert _kinds(downloader.fetch([*aways, good], deadline_s=5)) == {Download: 7}
+        asked, started = len(store.requests), time.monotonic()
+        found = downloader.fetch(aways * 20, deadline_s=1)
+        elapsed_s = time.monotonic() - started
+        assert {*_kinds(found)} == {Download, Overdue}
+        # Two connections hand out as many a second as the pace allows.
+        assert len(store.requests) - asked <= 20 * (elapsed_s + 0.5) + 2
+        downloader.close()
+
+
 def test_hosts_that_hang_leave_connections_to_those_that_answer(origin: Origin) -> None:
     with ExitStack() as stack:
         silent = [stack.enter_context(Origin(address=f"127.0.1.{n}")) for n in range(1, 31)]

@@ -33,7 +33,7 @@ class _Queue:
         )
         for place, host in enumerate(hosts):
             call.expect()
-            self.turns.add(Errand(call, place, host, f"{host}/p", now))
+            self.turns.add(Errand(call, place, host, f"{host}/p", now), now)
         return call
 
     def start(self, now: float = 1.0, most: int = 1000) -> list[Errand]:
@@ -131,6 +131,34 @@ def test_who_waits_too_long_for_us_comes_again_and_who_waits_for_the_host_is_too
     waited = _kinds(call)
     assert waited.count(error) == 5 - len(started)
     assert all(one.again_s >= 5 for one in call.results if isinstance(one, Overdue))
+
+
+def test_a_photo_that_is_redirected_takes_its_turn_at_the_next_host() -> None:
+    queue = _Queue("a", "b", connections_per_host=2)
+    queue.add(*"aabb")
+    at_a = [errand for errand in queue.start() if errand.host == "a"]
+    for errand in at_a:
+        queue.turns.done(errand)
+        errand.host = "b"
+        queue.turns.add(errand, 9.0)
+    assert queue.start() == [], "b has all that it may"
+    a, b = queue.gates.of("a"), queue.gates.of("b")
+    assert (a.connections, b.connections, b.used_at) == (0, 2, 9.0)
+    assert queue.turns.waiting == {b}
+
+
+def test_a_photo_that_is_redirected_leaves_its_try_to_another() -> None:
+    queue = _Queue("a", "b")
+    a, b = queue.gates.of("a"), queue.gates.of("b")
+    for gate in (a, b):
+        leave_alone(gate.breaker, 1.0, 10)
+    queue.add("a", now=20.0)
+    [errand] = queue.start(20.0)
+    assert (a.breaker.probes, b.breaker.probes) == (1, 0)
+    queue.turns.done(errand)
+    errand.host = "b"
+    queue.turns.add(errand, 21.0)
+    assert (a.breaker.probes, b.breaker.probes) == (0, 1)
 
 
 def test_who_waits_for_a_connection_of_the_process_goes_on_waiting() -> None:
