@@ -8,9 +8,9 @@ from shared.settings import PhotoLimits
 from worker.fetch.breaker import TRIALS, Breaker, Rules
 from worker.fetch.returns import Returns
 
-#: So many photos of one host come again a second, at most, in each process: in front of a host
-#: that is down for long there may be any number of them, and other hosts' wait behind them.
-_RETURNS_PER_S: Final = 200.0
+#: So many photos of one host come again a second, at most, to all processes together: in front of
+#: a host that is down for long there may be any number of them, and other hosts' wait behind them.
+_RETURNS_PER_S: Final = 100.0
 #: Starts may be so late and still count for their second: the queue is looked at that often.
 _BURST_S: Final = 0.3
 
@@ -110,9 +110,8 @@ class Gate:
 
     def back_s(self, now: float) -> float:
         """How long a photo that does not get through stays away: each has its own time."""
-        per_s = _RETURNS_PER_S
-        if self._limits.fleet_photos_per_s is not None:
-            per_s = min(per_s, self._limits.fleet_photos_per_s / self.processes)
+        per_s = min(_RETURNS_PER_S, self._limits.fleet_photos_per_s or _RETURNS_PER_S)
+        per_s /= self.processes
         if self._limits.fleet_connections is not None and self._latency_s:
             per_s = min(per_s, self._share / self._latency_s)
         earliest_s = max(self.breaker.rest_s(now), self._limits.rules.rest_s)

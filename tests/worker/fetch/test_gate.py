@@ -65,6 +65,16 @@ def test_photos_of_a_host_that_rests_come_again_when_it_is_over() -> None:
     assert gate.back_s(69.0) >= 1
 
 
+@pytest.mark.parametrize("processes", [1, 4, 50])
+def test_photos_of_a_host_that_is_down_come_again_at_a_pace_of_the_whole_fleet(
+    processes: int,
+) -> None:
+    gate = _gate(processes=processes)
+    leave_alone(gate.breaker, 10.0, 5)
+    times = [gate.back_s(10.0) for _ in range(10_000 // processes)]
+    assert 5 + 95 < max(times) < 5 + 105
+
+
 def test_photos_that_have_to_wait_for_the_pace_come_again_at_the_pace() -> None:
     gate = _gate(host_photos_per_s=2)
     times = sorted(gate.back_s(10.0) for _ in range(200))
