@@ -166,6 +166,19 @@ class HostResting(RetryAfter):
 
     code = "host_resting"
 
+    def __init__(
+        self,
+        detail: str = "",
+        retry_after_s: float | None = None,
+        *,
+        cause: str = "",
+        stranger: bool = False,
+    ) -> None:
+        """`cause` is the code of the trouble; a `stranger` has never answered anybody."""
+        super().__init__(detail, retry_after_s)
+        self.cause = cause or self.code
+        self.stranger = stranger
+
 
 class BadResponse(FetchError):
     """The origin's answer is not one that carries a photo."""

@@ -218,6 +218,8 @@ class Settings(PhotoLimits):
     max_attempts: PositiveInt = 5
     #: A photo that waits for a host to recover uses no attempt until it has waited for so long.
     host_patience_s: PositiveFloat = 86_400
+    #: The same where the host has never answered anybody: most likely nobody lives there.
+    stranger_patience_s: PositiveFloat = 900
     max_crashes: PositiveInt = 3
     #: Where nobody saw its worker die, as when the machine is lost, it gets more chances: it may
     #: have been the photo, and most likely was not.

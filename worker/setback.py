@@ -21,6 +21,7 @@ class Setback:
             settings.max_attempts, settings.backoff_base_s, settings.backoff_max_s
         )
         self._patience_s = settings.host_patience_s
+        self._stranger_patience_s = settings.stranger_patience_s
         self._max_rest_s = settings.retry_after_max_s
 
     def settle(self, claim: Claim, error: PhotoError, *, alone: bool = False) -> Settled:
@@ -35,9 +36,14 @@ class Setback:
             lane, delay_s = Lane.SLOW, 0
         if isinstance(error, Overdue):
             attempt, delay_s = attempt - 1, error.again_s
-        if isinstance(error, HostResting) and claim.resting_s < self._patience_s:
-            longer_s = min(_LONGER * claim.resting_s, self._max_rest_s)
-            attempt, delay_s = attempt - 1, max(error.retry_after_s or 0, longer_s)
+        code = error.code
+        if isinstance(error, HostResting):
+            patience_s = self._stranger_patience_s if error.stranger else self._patience_s
+            if claim.resting_s < patience_s:
+                longer_s = min(_LONGER * claim.resting_s, self._max_rest_s)
+                attempt, delay_s = attempt - 1, max(error.retry_after_s or 0, longer_s)
+            elif delay_s is None:
+                code = error.cause  # who asks why it failed wants to know what the host did
         return Settled(
             id=claim.id,
             token=claim.token,
@@ -46,6 +52,6 @@ class Setback:
             attempt=attempt,
             due_in_s=delay_s or 0,
             alone=alone,
-            error_code=error.code,
+            error_code=code,
             error_detail=error.detail[:500].replace("\0", ""),
         )

@@ -174,6 +174,11 @@ def inhabited(
             "TAGGER_OPERATOR": f"photos@{ZONE}",
             "TAGGER_BACKOFF_BASE_S": "0.2",
             "TAGGER_MAX_ATTEMPTS": "2",
+            # What a photo ends with is to be seen here, and not how long its host is waited for.
+            "TAGGER_HOST_PATIENCE_S": "1",
+            "TAGGER_STRANGER_PATIENCE_S": "1",
+            "TAGGER_HOST_REST_S": "0.5",
+            "TAGGER_HOST_REST_MAX_S": "1",
             # Twice the default: a busy machine must not make good photos late.
             "TAGGER_FETCH_DEADLINE_S": "4",
             "TAGGER_STRAGGLERS_S": "4",

@@ -35,7 +35,17 @@ def test_a_host_that_rests_costs_no_attempt_until_the_photo_has_waited_too_long(
     assert (settled.status, settled.attempt, settled.due_in_s) == (Status.PENDING, 4, 7200)
     settled = setback.settle(_claim(attempt=4, resting_s=DAY_S + 1), HostResting("", 60))
     assert (settled.status, settled.attempt) == (Status.PENDING, 4)
-    assert setback.settle(_claim(attempt=5, resting_s=DAY_S + 1), HostResting()).status == "failed"
+    last = _claim(attempt=5, resting_s=DAY_S + 1)
+    settled = setback.settle(last, HostResting("", 60, cause="unreachable"))
+    assert (settled.status, settled.error_code) == (Status.FAILED, "unreachable")
+
+
+def test_a_host_that_never_answered_anybody_is_waited_for_minutes_alone(setback: Setback) -> None:
+    stranger = HostResting("", 60, cause="unresolvable", stranger=True)
+    settled = setback.settle(_claim(attempt=5, resting_s=899), stranger)
+    assert (settled.status, settled.attempt) == (Status.PENDING, 4)
+    settled = setback.settle(_claim(attempt=5, resting_s=901), stranger)
+    assert (settled.status, settled.error_code) == (Status.FAILED, "unresolvable")
 
 
 @pytest.mark.parametrize(("resting_s", "away_s"), [(0, 5), (1000, 100), (80_000, 3600)])

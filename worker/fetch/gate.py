@@ -48,7 +48,7 @@ class Gate:
         breaker: whether it is asked at all.
         connections: of this process to it.
         processes: of the fleet that have work for it, this one included.
-        reason: the code of what it rests for.
+        reason: the code of what it rests for; empty if others saw it.
         used_at: when a photo of it last came by (monotonic).
     """
 

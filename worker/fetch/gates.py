@@ -112,7 +112,12 @@ class Gates:
         if isinstance(error, TooSlow) and deadline_s < self._most_patience_s:
             return error  # it may have more luck where photos are waited for longer
         named_s = min(named_s, self._limits.rules.max_named_s)
-        return HostResting(f"{error.code}: {error.detail}", max(gate.back_s(now), named_s))
+        return HostResting(
+            f"{error.code}: {error.detail}",
+            max(gate.back_s(now), named_s),
+            cause=error.code,
+            stranger=gate.breaker.stranger,
+        )
 
     def look(self, now: float, waiting: Collection[Gate] = ()) -> list[Gate]:
         """Reads and writes the board where it is time; returns hosts that rest or end their rest.
@@ -144,7 +149,7 @@ class Gates:
         if gate.breaker.opening is None:
             log.info("host.answers", host=gate.host, others=True)
         else:
-            self._note_opening(gate, now, "seen by others")
+            self._note_opening(gate, now, "")
         return gate
 
     def _note_opening(self, gate: Gate, now: float, reason: str) -> None:
@@ -154,7 +159,9 @@ class Gates:
         # A host that stays away opens again and again; that is one change, not many.
         if opening is not None and opening.level == 1:
             seconds = round(opening.until - now, 1)
-            log.warning("host.rests", host=gate.host, seconds=seconds, reason=reason)
+            log.warning(
+                "host.rests", host=gate.host, seconds=seconds, reason=reason or "seen by others"
+            )
 
     def _post(self, board: NoticeBoard, now: float) -> None:
         since = self._next_post - _EVERY_S

@@ -160,7 +160,10 @@ class Turns:
             errand.probe = True
             breaker.probes += 1
             return True
-        errand.end(HostResting(errand.gate.reason, errand.gate.back_s(now)))
+        gate = errand.gate
+        errand.end(
+            HostResting(gate.reason, gate.back_s(now), cause=gate.reason, stranger=breaker.stranger)
+        )
         return False
 
     def _doubtful(self, gate: Gate) -> bool:
