@@ -53,8 +53,7 @@ local process, working = ARGV[1], tonumber(ARGV[2])
 local keep, longest, same = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local function number(text, most)
     local read = tonumber(text or '')
-    if not read or read ~= read then return 0 end
-    return math.max(0, math.min(read, most))
+    return read and math.max(0, math.min(read, most)) or 0
 end
 local function clear(key, kind)
     local found = redis.call('TYPE', key).ok

@@ -148,7 +148,7 @@ def test_a_photo_that_is_redirected_takes_its_turn_at_the_next_host() -> None:
 
 
 def test_a_photo_that_is_redirected_leaves_its_try_to_another() -> None:
-    queue = _Queue("a", "b")
+    queue = _Queue("a", "b", "c")
     a, b = queue.gates.of("a"), queue.gates.of("b")
     for gate in (a, b):
         leave_alone(gate.breaker, 1.0, 10)
@@ -159,6 +159,14 @@ def test_a_photo_that_is_redirected_leaves_its_try_to_another() -> None:
     errand.host = "b"
     queue.turns.add(errand, 21.0)
     assert (a.breaker.probes, b.breaker.probes) == (0, 1)
+    [errand] = queue.start(21.0)
+    queue.turns.done(errand)
+    errand.host = "c"  # which is no try
+    queue.turns.add(errand, 22.0)
+    [errand] = queue.start(22.0)
+    queue.turns.done(errand)
+    probes = [queue.gates.of(host).breaker.probes for host in "abc"]
+    assert probes == [0, 0, 0]
 
 
 def test_who_waits_for_a_connection_of_the_process_goes_on_waiting() -> None:
