@@ -93,7 +93,7 @@ class Run:
             if self.ends[case.name].end not in case.good_ends
             or self.ends[case.name].attempts != case.attempts
         }
-        assert not wrong
+        assert wrong == {}
 
     def visits(self, path: str) -> list[tuple[float, float]]:
         """When (s) a path was asked for, and for how long (s) that was held, in their order."""
