@@ -22,12 +22,14 @@ from dev.services import Services, Urls
 from migrations import run
 from shared.db.session import make_engine
 from shared.settings import Settings
+from tests import namespace
 
 _numbers = itertools.count(1)
 
 
 def pytest_configure() -> None:
-    """A run that is ended from outside stops its servers too, as Ctrl-C does."""
+    """A run is alone in its network; ended from outside it stops its servers, as by Ctrl-C."""
+    namespace.leave_the_machines_network()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 

@@ -1,10 +1,12 @@
-"""A network of a test's own, in which every address there is belongs to this machine.
+"""Networks of the tests' own: one for a whole run, and one that owns every address there is.
 
-So whoever is dialled, be it a private network or a cloud's metadata service, is a listener of
-the test, and nothing can leave. Needs user namespaces, which not every machine allows.
+In the latter, whoever is dialled, be it a private network or a cloud's metadata service, is a listener of
+the test, and nothing can leave. It needs user namespaces, which not every machine allows.
 """
 
+import ctypes
 import fcntl
+import os
 import shutil
 import socket
 import struct
@@ -17,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+_CLONE_NEWNET = 0x40000000
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 _RTM_NEWROUTE, _NLM_F_REQUEST_CREATE_ACK, _NLMSG_ERROR = 24, 0x405, 2
 _RT_TABLE_LOCAL, _RTPROT_BOOT, _RTN_LOCAL, _RTA_OIF = 255, 3, 2, 4
@@ -41,14 +44,33 @@ def command(folder: Path, code: str, *arguments: str) -> list[str]:
     return [unshare, "-rmn", "sh", "-c", script, "sh", str(resolver), *python]
 
 
+def leave_the_machines_network() -> None:
+    """Moves this process and all that it starts to a network that holds nothing but loopback.
+
+    So nothing that a test sends can leave, and no address that it takes is another's. Needs
+    root; without it nothing changes. To be called before any thread is started.
+    """
+    if os.geteuid() == 0 and ctypes.CDLL(None).unshare(_CLONE_NEWNET) == 0:
+        _bring_loopback_up()
+
+
+def is_own() -> bool:
+    """Whether this process is in a network that holds nothing but loopback."""
+    return [name for _, name in socket.if_nameindex()] == ["lo"]
+
+
 def own_every_address() -> None:
     """Brings loopback up and routes every address of both families to it. Inside only."""
+    _bring_loopback_up()
+    for family, scope in ((socket.AF_INET, 254), (socket.AF_INET6, 0)):
+        _add_local_default_route(family, scope)
+
+
+def _bring_loopback_up() -> None:
     with socket.socket() as any_socket:
         request = struct.pack("16sH14x", b"lo", 0)
         flags = struct.unpack("16sH14x", fcntl.ioctl(any_socket, _SIOCGIFFLAGS, request))[1]
         fcntl.ioctl(any_socket, _SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", flags | _IFF_UP))
-    for family, scope in ((socket.AF_INET, 254), (socket.AF_INET6, 0)):
-        _add_local_default_route(family, scope)
 
 
 def _add_local_default_route(family: int, scope: int) -> None:

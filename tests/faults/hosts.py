@@ -1,6 +1,6 @@
 """A host of its own on this machine: a network namespace behind a cable that can be pulled.
 
-Needs root, and `ip` (iproute2), `nsenter` and `unshare` (util-linux).
+The tests' own end of the cable is in the network that their run is alone in. Needs root, and `ip` (iproute2), `nsenter` and `unshare` (util-linux).
 """
 
 import os
@@ -9,6 +9,7 @@ import signal
 import subprocess
 from typing import Self
 
+from tests import namespace
 from tests.faults.proxy import Proxy
 
 _NEAR, _FAR, _BLOCK = "10.231.77.1", "10.231.77.2", "10.231.77.0/30"
@@ -34,9 +35,11 @@ class Host:
 
     @staticmethod
     def missing() -> str:
-        """What this machine lacks for such hosts; empty if nothing."""
+        """What such hosts need and do not find here; empty if nothing."""
         if os.geteuid() != 0:
             return "root"
+        if not namespace.is_own():
+            return "a network of the tests' own"
         lacking = [tool for tool in ("ip", "nsenter", "unshare") if shutil.which(tool) is None]
         return ", ".join(lacking)
 
