@@ -1,7 +1,8 @@
 """Networks of the tests' own: one for a whole run, and one that owns every address there is.
 
-In the latter, whoever is dialled, be it a private network or a cloud's metadata service, is a listener of
-the test, and nothing can leave. It needs user namespaces, which not every machine allows.
+In the latter, whoever is dialled, be it a private network or a cloud's metadata service, is a
+listener of the test, and nothing can leave. It needs user namespaces, which not every machine
+allows.
 """
 
 import ctypes

@@ -528,4 +528,99 @@ GUARDS: Final = [
         "if orientation:",
         "tests/faults/test_pictures.py::test_odd_pictures_are_tagged_as_their_plain_twins",
     ),
+    Mutation(
+        "F13",
+        "recording again what Postgres did not answer to",
+        "producer/intake.py",
+        "for_s=_PATIENCE_S)",
+        "for_s=0)",
+        "tests/faults/test_postgres.py::test_a_restart_in_the_middle_loses_no_event_and_no_photo",
+    ),
+    Mutation(
+        "F18",
+        "going by what this machine sees itself",
+        "worker/fetch/breaker.py",
+        "if began_at < self.answered_us_at or",
+        "if began_at < self.answered_at or",
+        "tests/worker/fetch/test_breaker.py::"
+        "test_a_process_that_is_cut_off_leaves_its_hosts_whatever_others_are_answered",
+    ),
+    Mutation(
+        "I1",
+        "refusing controls, spaces and backslashes",
+        "worker/fetch/address.py",
+        "if _FORBIDDEN.search(url):",
+        "if False:",
+        "tests/faults/test_urls.py::"
+        "test_what_is_no_url_for_photos_is_refused_before_its_name_is_asked_for",
+    ),
+    Mutation(
+        "I3",
+        "taking only IPv6 that is assigned to the open internet",
+        "worker/fetch/address.py",
+        "        and v6 in _GLOBAL_V6\n",
+        "",
+        "tests/faults/test_urls.py::test_ipv6_that_is_private_or_carries_ipv4_is_refused",
+    ),
+    Mutation(
+        "I5",
+        "checking where a redirect leads",
+        "worker/fetch/loop.py",
+        "errand.url = check_hop(join_redirect(errand.url, location), self._settings)",
+        "errand.url = join_redirect(errand.url, location)",
+        "tests/faults/test_urls.py::test_redirects_are_held_to_the_same_rules_and_end",
+    ),
+    Mutation(
+        "I10",
+        "trying again what was cut short",
+        "worker/fetch/exchange.py",
+        "pycurl.E_PARTIAL_FILE: Truncated,",
+        "pycurl.E_PARTIAL_FILE: BadResponse,",
+        "tests/faults/test_answers.py::test_photos_cut_short_are_truncated_and_tried_again",
+    ),
+    Mutation(
+        "I11",
+        "waiting for as long as a host asks",
+        "worker/fetch/answer.py",
+        "return RateLimited(detail, self._retry_after_s())",
+        "return RateLimited(detail, None)",
+        "tests/faults/test_answers.py::test_statuses_are_final_delayed_or_tried_again",
+    ),
+    Mutation(
+        "I12",
+        "not going by content types",
+        "worker/fetch/answer.py",
+        "        known = _FIELDS.get(name.strip().lower())\n",
+        "        known = _FIELDS.get(name.strip().lower())\n"
+        '        if name.lower() == b"content-type" and not value.strip().startswith(b"image/"):\n'
+        '            raise BadResponse("no picture")\n',
+        "tests/faults/test_answers.py::test_bytes_decide_what_a_photo_is_and_never_a_content_type",
+    ),
+    Mutation(
+        "I22",
+        "room for bodies that are small, however slow",
+        "producer/http/uploads.py",
+        "_OWN_BYTES: Final = 32 << 10",
+        "_OWN_BYTES: Final = 0",
+        "tests/producer/http/test_uploads.py::"
+        "test_a_small_body_needs_no_room_however_slowly_it_comes",
+    ),
+    Mutation(
+        "I22",
+        "making the slowest large body go",
+        "producer/http/uploads.py",
+        "if slowest is upload:",
+        "if True:",
+        "tests/producer/http/test_uploads.py::"
+        "test_who_sends_a_large_body_and_never_ends_it_makes_way",
+    ),
+    Mutation(
+        "I22",
+        "message ids that belong to a key",
+        "producer/http/signatures.py",
+        ".hex()[:16]",
+        ".hex()[:0]",
+        "tests/producer/http/test_app.py::"
+        "test_who_holds_one_key_takes_no_id_from_those_who_hold_another",
+    ),
 ]

@@ -1,6 +1,7 @@
 """A host of its own on this machine: a network namespace behind a cable that can be pulled.
 
-The tests' own end of the cable is in the network that their run is alone in. Needs root, and `ip` (iproute2), `nsenter` and `unshare` (util-linux).
+The tests' own end of the cable is in the network that their run is alone in. Needs root, and
+`ip` (iproute2), `nsenter` and `unshare` (util-linux).
 """
 
 import os
