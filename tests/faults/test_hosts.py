@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 
 import pytest
 from redis import Redis
@@ -24,7 +25,7 @@ from tests.faults.aftermath import Aftermath
 from tests.marketplace import rows
 from tests.settled import wait_until_settled
 
-_HEALTHY = 3000
+_HEALTHY = 6000
 _FAILING, _HANGING = 150, 75
 _SHORT = {
     "TAGGER_HOST_REST_S": "1",
@@ -143,17 +144,15 @@ def test_hosts_that_fail_or_hang_cost_others_no_pace_and_their_photos_no_attempt
     fleet.start("relay", "relay")
     fleet.start("worker", "worker", "--processes", "2")
 
-    kept: list[float] = []
+    paces: dict[str, list[float]] = {"alone": [], "beside": []}
     ill_since = time.monotonic()
-    for _ in range(2):  # once more, should the machine have been busy with something else
-        alone = market.publish(healthy)
-        _wait_until_tagged(engine, alone, origin, _HEALTHY)
-        beside = market.publish(_spread(healthy, failed, hung))
-        _wait_until_tagged(engine, beside, origin, _HEALTHY)
-        kept.append(_pace(engine, beside, origin) / _pace(engine, alone, origin))
-        if kept[-1] >= 0.9:
-            break
-    assert max(kept) >= 0.9, kept
+    for _ in range(3):  # in turn, for the machine may be busy with something else at times
+        for name, urls in (("alone", healthy), ("beside", _spread(healthy, failed, hung))):
+            run = market.publish(urls)
+            _wait_until_tagged(engine, run, origin, _HEALTHY)
+            paces[name].append(_pace(engine, run, origin))
+    kept = median(paces["beside"]) / median(paces["alone"])
+    assert kept >= 0.9, paces
 
     for one in ill:
         host = one.url("")
@@ -178,7 +177,7 @@ def test_hosts_that_fail_or_hang_cost_others_no_pace_and_their_photos_no_attempt
     [(attempts, most)] = rows(engine, "SELECT sum(attempt - 1), max(attempt) FROM photo")
     assert attempts <= sum(asked)
     assert most <= 3
-    record_property("pace_kept", round(max(kept), 2))
+    record_property("pace_kept", round(kept, 2))
     record_property("asked_while_ill", asked)
     aftermath.check(market.published)
 
