@@ -26,6 +26,7 @@ _AWAY = (
     "batch.database_away",
     "batch.fenced_off",
     "database.again",
+    "host.rests",
     "hosts.",
     "model.database_away",
     "relay.swept",
