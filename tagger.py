@@ -8,6 +8,7 @@ from sqlalchemy.exc import DBAPIError
 
 from dev.cli import app as dev_commands
 from producer import cli as producer_commands
+from producer.events_cli import app as event_commands
 from shared import cli as shared_commands
 from shared.db.session import in_words
 from shared.errors import TaggerError
@@ -28,6 +29,7 @@ app.command()(shared_commands.migrate)
 app.command()(shared_commands.roles)
 app.command()(producer_commands.produce)
 app.add_typer(producer_commands.intake_commands, name="intake")
+app.add_typer(event_commands, name="events")
 app.command()(producer_commands.relay)
 app.command()(worker_commands.worker)
 app.command()(worker_commands.train)

@@ -1,20 +1,26 @@
 """`tagger produce`, `tagger intake` and `tagger relay`."""
 
 import os
+import socket
 import stat
 import sys
+from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import Annotated, BinaryIO, NoReturn
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from producer.catalogue import csv_lines, parquet_lines
 from producer.intake import Counts, Intake
-from producer.lines import batches, read_lines
+from producer.lines import Line, batches, read_lines
 from producer.relay import Relay
+from producer.stream import StreamIntake
 from shared import logs
 from shared.db.session import make_engine
 from shared.domain.photo import Lane
@@ -30,17 +36,42 @@ intake_commands = typer.Typer(
 EXIT_REJECTED = 3
 
 
+class Format(StrEnum):
+    """How a file holds events."""
+
+    JSONL = "jsonl"
+    CSV = "csv"
+    PARQUET = "parquet"
+
+
 def produce(
-    file: Annotated[str, typer.Argument(help="A file of events, one JSON a line; - is stdin.")],
+    file: Annotated[
+        str,
+        typer.Argument(help="Events, one JSON a line, or listings in CSV or Parquet; - is stdin"),
+    ],
     backfill: Annotated[
         bool, typer.Option("--backfill", help="Queue the photos behind all new ones.")
     ] = False,
+    form: Annotated[
+        Format | None, typer.Option("--format", help="By the file's name otherwise, or jsonl.")
+    ] = None,
+    as_of: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="When listings were as a CSV or Parquet file has them, where no column says so.",
+        ),
+    ] = None,
 ) -> None:
     """Record listing events. Safe to repeat: what is known already changes nothing.
 
     Exit code 0: every line was recorded or known. 3: some lines were rejected and stand in the
     table rejected_event with their reasons.
     """
+    form = form or _format_of(file)
+    moment = _moment(as_of) if as_of is not None else None
+    if moment and form is Format.JSONL:
+        raise SetupError("--as-of is for CSV and Parquet: events say themselves when they were")
     settings = load_settings()
     intake = Intake(
         make_engine(settings, role="produce"),
@@ -49,9 +80,16 @@ def produce(
     )
     with ExitStack() as stack:
         stream = stack.enter_context(_open(file))
-        counts = _record(
-            intake, stream, file, settings.max_event_bytes, settings.intake_batch_events
-        )
+        name = os.fsencode(file).decode(errors="backslashreplace")
+        most = settings.max_event_bytes
+        if form is Format.CSV:
+            lines = csv_lines(stream, name, most, moment)
+        elif form is Format.PARQUET:
+            lines = parquet_lines(file, name, moment)
+        else:
+            lines = read_lines(stream, name, most)
+        total = _size(stream) if form is Format.JSONL else None
+        counts = _record(intake, lines, total, settings.intake_batch_events)
     _report(counts)
     if counts.rejected:
         raise typer.Exit(EXIT_REJECTED)
@@ -78,15 +116,41 @@ def http(
     server.serve(settings, engine, host, port)
 
 
+@intake_commands.command()
+def stream(
+    name: Annotated[str, typer.Argument(help="The stream's key.")] = "listing-events",
+    group: Annotated[str, typer.Option(help="The consumer group; made if need be.")] = (
+        "listing-tagger"
+    ),
+    consumer: Annotated[
+        str | None, typer.Option(help="What the group knows this process by.  [host's name]")
+    ] = None,
+) -> None:
+    """Take events out of a Redis Stream at TAGGER_STREAM_URL, or at REDIS_URL.
+
+    An entry is acknowledged once it is committed; what is no event goes to rejected_event.
+    SIGTERM lets what was read be recorded, then exit code 0.
+    """
+    settings = load_settings()
+    logs.configure(settings, role="supervisor")
+    _supervise(
+        ["stream", name, group, consumer or socket.gethostname()],
+        grace_s=StreamIntake.longest_step_s(settings),
+    )
+
+
 def relay() -> None:
     """Ring for photos that are due, and take back those whose worker is gone, until stopped."""
     settings = load_settings()
     logs.configure(settings, role="supervisor")
-    command = [sys.executable, "-m", "producer.process", str(os.getpid())]
     # A round ends, or its watchdog ends it.
-    supervisor = Supervisor(
-        [command], grace_s=Relay.longest_round_s(settings), hopeless=EXIT_SETUP, called="relay"
-    )
+    _supervise(["relay"], grace_s=Relay.longest_round_s(settings))
+
+
+def _supervise(role: list[str], *, grace_s: float) -> NoReturn:
+    """Keeps one process of that role running until it is asked to stop."""
+    command = [sys.executable, "-m", "producer.process", str(os.getpid()), *role]
+    supervisor = Supervisor([command], grace_s=grace_s, hopeless=EXIT_SETUP, called=role[0])
     raise typer.Exit(min(supervisor.run(), 1))
 
 
@@ -98,12 +162,28 @@ def _open(file: str) -> BinaryIO:
         raise SetupError(f"{file}: {error.strerror}") from None
 
 
-def _record(
-    intake: Intake, stream: BinaryIO, name: str, max_bytes: int, batch_lines: int
-) -> Counts:
-    counts = Counts()
+def _format_of(file: str) -> Format:
+    suffix = Path(file).suffix.lower().removeprefix(".")
+    return Format(suffix) if suffix in [*Format] else Format.JSONL
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise SetupError(f"--as-of {text!r} is not an ISO 8601 time") from None
+    if moment.tzinfo is None:
+        raise SetupError(f"--as-of {text!r} has no time zone; add Z for UTC")
+    return moment
+
+
+def _size(stream: BinaryIO) -> int | None:
     status = os.fstat(stream.fileno())
-    total = status.st_size if stat.S_ISREG(status.st_mode) else None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+
+def _record(intake: Intake, lines: Iterator[Line], total: int | None, batch_lines: int) -> Counts:
+    counts = Counts()
     progress = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -115,8 +195,7 @@ def _record(
     )
     with progress:
         bar = progress.add_task("recording", total=total, events=0)
-        printable = os.fsencode(name).decode(errors="backslashreplace")
-        for batch in batches(read_lines(stream, printable, max_bytes), batch_lines):
+        for batch in batches(lines, batch_lines):
             counts.add(intake.record(batch))
             progress.update(
                 bar,

@@ -1,4 +1,4 @@
-"""Listing events, parsed and validated: one JSON object a line, or fields from elsewhere."""
+"""Listing events, and what makes fields one (pure)."""
 
 import json
 from collections.abc import Iterable
@@ -55,20 +55,6 @@ class ListingEvent:
         return self.occurred_at, self.event_id.encode()
 
 
-def parse(line: bytes, limits: Limits, now: datetime) -> ListingEvent:
-    """The event of one line, read at `now`.
-
-    Raises:
-        EventError: the line is not an event; its `kind` is a code, its detail says why.
-    """
-    if len(line) > limits.max_event_bytes:
-        raise EventError("too_large", f"{len(line)} bytes, at most {limits.max_event_bytes}")
-    value = read_json(line)
-    if not isinstance(value, dict):
-        raise EventError("not_an_object", "an event is one JSON object")
-    return from_fields(cast("dict[str, Any]", value), limits, now)
-
-
 def read_json(raw: bytes) -> object:
     """What a JSON text says (RFC 8259), read so that nobody can read it differently.
 
@@ -88,11 +74,22 @@ def read_json(raw: bytes) -> object:
         raise EventError("not_json", str(error)[:200]) from None
 
 
-def from_fields(fields: dict[str, Any], limits: Limits, now: datetime) -> ListingEvent:
-    """The event that fields say, named as in a line.
+def as_object(value: object) -> dict[str, Any]:
+    """An event's JSON value.
 
     Raises:
-        EventError: as `parse`.
+        EventError: it is no object.
+    """
+    if not isinstance(value, dict):
+        raise EventError("not_an_object", "an event is one JSON object")
+    return cast("dict[str, Any]", value)
+
+
+def from_fields(fields: dict[str, Any], limits: Limits, now: datetime) -> ListingEvent:
+    """The event that fields say, named as in a line of ours.
+
+    Raises:
+        EventError: they are not an event; its `kind` is a code, its detail says why.
     """
     try:
         kind = EventType(fields.get("type", ""))

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, Engine, text
 
-from producer.events import EventType, Limits, ListingEvent, newest, parse
+from producer.events import EventType, Limits, ListingEvent, newest
 from producer.lines import Line
+from producer.parsing import parse
 from shared.db import listings, photos
 from shared.db.decisions import Decisions
 from shared.db.retry import retrying
@@ -18,8 +19,6 @@ from shared.errors import EventError
 from shared.settings import Settings
 
 _KEPT_LINE_CHARS = 64 << 10
-#: How long a batch is tried again while Postgres is away.
-_PATIENCE_S = 60.0
 
 
 @dataclass(slots=True)
@@ -70,8 +69,24 @@ def limits(settings: Settings) -> Limits:
 class Intake:
     """Records batches of event lines."""
 
-    def __init__(self, engine: Engine, settings: Settings, lane: Lane = Lane.TAGGING) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        settings: Settings,
+        lane: Lane = Lane.TAGGING,
+        *,
+        patience_s: float = 60,
+    ) -> None:
+        """Writes nothing yet.
+
+        Args:
+            engine: where the rows are.
+            settings: what an event may hold.
+            lane: where new photos wait.
+            patience_s: how long a batch is tried again while Postgres is away.
+        """
         self._engine = engine
+        self._patience_s = patience_s
         self._lane = lane
         self._decisions = Decisions()
         self._limits = limits(settings)
@@ -84,11 +99,13 @@ class Intake:
         now = datetime.now(UTC)
         for line in lines:
             try:
+                if line.error is not None:
+                    raise line.error
                 events.append(parse(line.raw, self._limits, now))
             except EventError as error:
                 rejected.append(Rejection(line, error))
                 counts.reasons[error.kind] = counts.reasons.get(error.kind, 0) + 1
-        written = retrying(lambda: self._record(events, rejected), for_s=_PATIENCE_S)
+        written = retrying(lambda: self._record(events, rejected), for_s=self._patience_s)
         counts.recorded, counts.photos = len(written.applied), written.photos
         counts.unchanged = len(events) - counts.recorded
         counts.rejected = len(rejected)

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from shared.errors import EventError
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -15,6 +17,7 @@ class Line:
     raw: bytes  #: without its end; only the beginning of one that is too long
     source: str
     length: int  #: bytes of the whole line
+    error: EventError | None = None  #: why it is no event, where that is known already
 
 
 def read_lines(stream: BinaryIO, name: str, max_bytes: int) -> Iterator[Line]:

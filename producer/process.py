@@ -1,4 +1,4 @@
-"""One relay process. Run by the supervisor as `python -m producer.process SUPERVISOR_PID`."""
+"""One process of the producer. Run by a supervisor: python -m producer.process PID ROLE ..."""
 
 import signal
 import sys
@@ -7,27 +7,33 @@ import threading
 from sqlalchemy.exc import DBAPIError
 
 from producer.relay import Relay
+from producer.stream import StreamIntake, connect
 from shared import logs
 from shared.db.session import in_words, make_engine
 from shared.errors import TaggerError
 from shared.queue import Doorbell, make_app
-from shared.settings import load_settings
+from shared.settings import Settings, load_settings
 from shared.supervisor import EXIT_SETUP, end_with
 
 
 def main(arguments: list[str]) -> int:
-    """Relays until SIGTERM; the exit code says whether starting again makes sense."""
+    """Works until SIGTERM; the exit code says whether starting again makes sense.
+
+    `arguments`: the supervisor's process id, then `relay`, or `stream` and the names of the
+    stream, the group and the consumer.
+    """
+    supervisor_pid, role, *names = arguments
     try:
         settings = load_settings()
-        logs.configure(settings, role="relay")
+        logs.configure(settings, role="relay" if role == "relay" else "intake")
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda _number, _frame: stop.set())
-        end_with(int(arguments[0]))
-        engine = make_engine(settings, role="relay", connections=2)
-        Relay(engine, Doorbell(make_app(settings), settings), settings).run(stop)
+        end_with(int(supervisor_pid))
+        worker = _relay(settings) if role == "relay" else _stream(settings, *names)
+        worker.run(stop)
     except (TaggerError, DBAPIError) as error:
-        # What time mends the relay waits for; this is for whoever set it up.
+        # What time mends they wait for; this is for whoever set it up.
         sentence = (
             f"database_error: {in_words(error)}"
             if isinstance(error, DBAPIError)
@@ -36,6 +42,18 @@ def main(arguments: list[str]) -> int:
         print(sentence, file=sys.stderr)  # noqa: T201  # as every command words its failures
         return EXIT_SETUP
     return 0
+
+
+def _relay(settings: Settings) -> Relay:
+    engine = make_engine(settings, role="relay", connections=2)
+    return Relay(engine, Doorbell(make_app(settings), settings), settings)
+
+
+def _stream(settings: Settings, stream: str, group: str, consumer: str) -> StreamIntake:
+    engine = make_engine(settings, role="intake", connections=1)
+    return StreamIntake(
+        engine, connect(settings), settings, stream=stream, group=group, consumer=consumer
+    )
 
 
 if __name__ == "__main__":

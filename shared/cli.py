@@ -23,6 +23,11 @@ _CONTROLS = {
 }
 
 
+def printable(text: str) -> str:
+    """Text from outside as it can be shown: what steers a terminal comes out as in JSON."""
+    return text.translate(_CONTROLS | {code: f"\\u{code:04x}" for code in range(0x20)})
+
+
 def migrate() -> None:
     """Bring the database to this version's schema."""
     from migrations import run  # noqa: PLC0415  # Alembic is slow to import

@@ -30,7 +30,7 @@ _NUMBER = re.compile(r"(/[0-9]*)?")
 def make_app(settings: Settings) -> Celery:
     """A Celery application; makes no connection."""
     broker = settings.redis_url.get_secret_value()
-    _check_url(broker)
+    check_url("REDIS_URL", broker)
     app = Celery("listing-tagger", broker=broker, set_as_current=False)
     app.conf.update(
         task_serializer="json",
@@ -63,9 +63,14 @@ def make_app(settings: Settings) -> Celery:
     return app
 
 
-def _check_url(broker: str) -> None:
+def check_url(variable: str, url: str) -> None:
+    """Looks whether a URL is one of a Redis server.
+
+    Raises:
+        SetupError: it is not. Names the variable, and not a word of the URL: it holds a password.
+    """
     try:
-        parts = urlsplit(broker)
+        parts = urlsplit(url)
         known = parts.scheme in ("redis", "rediss") and bool(parts.hostname)
         # What comes after the host may be the rest of a password with a / in it.
         known = known and not parts.fragment and bool(_NUMBER.fullmatch(parts.path))
@@ -73,9 +78,8 @@ def _check_url(broker: str) -> None:
     except ValueError:
         known = port_is_a_number = False
     if not (known and port_is_a_number):
-        # Not a word of the URL itself: it holds a password.
         raise SetupError(
-            "REDIS_URL must be redis://[:password@]host[:port][/number] or rediss://...; "
+            f"{variable} must be redis://[:password@]host[:port][/number] or rediss://...; "
             "special characters of a password are written as %XX"
         )
 

@@ -202,6 +202,12 @@ class Settings(PhotoLimits):
     #: with 429.
     max_photos_waiting: PositiveInt = 1_000_000
 
+    # Intake from a stream
+    #: Where `tagger intake stream` reads, as redis://...; where REDIS_URL points by default.
+    stream_url: SecretStr | None = None
+    #: An entry that was read and not acknowledged for so long is another process's to record.
+    stream_claim_s: PositiveFloat = 60
+
     # Queue
     #: The most photos a message names; it names fewer where they take long.
     batch_photos: Annotated[int, Field(ge=1, le=256)] = 256
@@ -303,6 +309,8 @@ def _load(kind: type[S]) -> S:
     if isinstance(settings, Settings):
         refuse_known_password("DATABASE_URL", settings.database_url.get_secret_value())
         refuse_known_password("REDIS_URL", settings.redis_url.get_secret_value())
+        if settings.stream_url is not None:
+            refuse_known_password("TAGGER_STREAM_URL", settings.stream_url.get_secret_value())
     return settings
 
 

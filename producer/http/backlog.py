@@ -9,6 +9,7 @@ from sqlalchemy import Engine, text
 
 from producer.http import deliveries
 from producer.http.recorder import replay_window_s
+from shared.db import photos
 from shared.db.session import DATABASE_ERRORS, in_words
 from shared.domain.photo import Lane
 from shared.settings import Settings
@@ -19,15 +20,6 @@ _LOOK_S: Final = 1.0
 #: Counting a long backlog takes its time: at most this share of it is spent on that.
 _SHARE: Final = 0.02
 _PURGE_S: Final = 60.0
-#: Both counts walk a partial index, and no further than to the limit. What is due later waits for
-#: its host and not for workers: one dead host must not shut out the others' events.
-_WAITING: Final = text("""
-    SELECT (SELECT count(*) FROM (
-            SELECT FROM photo WHERE status = 'pending' AND lane = :lane
-                AND alone IN (false, true) AND due_at <= now() LIMIT :most))
-        + (SELECT count(*) FROM (
-            SELECT FROM photo WHERE status = 'queued' AND lane = :lane LIMIT :most))
-""")
 #: It came with the newest migration that this process needs.
 _SCHEMA: Final = text("SELECT FROM webhook_delivery LIMIT 0")
 
@@ -90,10 +82,10 @@ class Backlog:
                 return
 
     def _look(self) -> None:
-        parameters = {"lane": Lane.TAGGING, "most": self._settings.max_photos_waiting + 1}
+        most = self._settings.max_photos_waiting + 1
         with self._engine.connect() as connection:
             connection.execute(_SCHEMA)
-            self._waiting = connection.execute(_WAITING, parameters).scalar_one()
+            self._waiting = photos.count_waiting(connection, Lane.TAGGING, most=most)
 
     def _tell(self, error: Exception | None) -> None:
         foreseen = isinstance(error, DATABASE_ERRORS)

@@ -87,6 +87,24 @@ def mark_queued(
     return [row.id for row in sorted(rows, key=lambda row: (row.due_at, row.id))]
 
 
+def count_waiting(connection: Connection, lane: Lane, *, most: int) -> int:
+    """How many photos of a lane are due or queued, each counted no further than to `most`.
+
+    What is due later waits for its host and not for workers: one dead host must not count
+    against the others' photos. Both counts walk a partial index.
+    """
+    return connection.execute(
+        text("""
+            SELECT (SELECT count(*) FROM (
+                    SELECT FROM photo WHERE status = 'pending' AND lane = :lane
+                        AND alone IN (false, true) AND due_at <= now() LIMIT :most))
+                + (SELECT count(*) FROM (
+                    SELECT FROM photo WHERE status = 'queued' AND lane = :lane LIMIT :most))
+        """),
+        {"lane": lane, "most": most},
+    ).scalar_one()
+
+
 def is_suspect(connection: Connection, ids: Sequence[int]) -> bool:
     """Whether one of these photos lost its worker before and must be worked on alone."""
     return connection.execute(

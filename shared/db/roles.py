@@ -45,7 +45,7 @@ _TABLES: Final = {
     "feed_head":       ("SU",    "SU",   "S"),
     # Lines as a marketplace sent them: whose words a listing's are, these are too, and the
     # people who ask why something was rejected are analysts.
-    "rejected_event":  ("SIU",   "",     "S"),
+    "rejected_event":  ("SIUD",  "",     "S"),
     "webhook_delivery": ("SIUD", "",    "S"),
     "alembic_version": ("",      "",     "S"),
 }  # fmt: skip

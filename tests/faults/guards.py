@@ -532,7 +532,7 @@ GUARDS: Final = [
         "F13",
         "recording again what Postgres did not answer to",
         "producer/intake.py",
-        "for_s=_PATIENCE_S)",
+        "for_s=self._patience_s)",
         "for_s=0)",
         "tests/faults/test_postgres.py::test_a_restart_in_the_middle_loses_no_event_and_no_photo",
     ),

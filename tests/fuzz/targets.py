@@ -21,7 +21,8 @@ import numpy as np
 from celery.worker import WorkController
 from redis import Redis
 
-from producer.events import MAX_AHEAD, MAX_ID_CHARS, MAX_TAG_CHARS, Limits, parse
+from producer.events import MAX_AHEAD, MAX_ID_CHARS, MAX_TAG_CHARS, Limits
+from producer.parsing import parse
 from shared.domain.message import MAX_ENTRY_BYTES, MAX_IDS, parse_ids
 from shared.domain.photo import Lane
 from shared.errors import DecodeError, EventError, MessageError

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producer.events import EventType, Limits, newest, parse
+from producer.events import EventType, Limits, newest
+from producer.parsing import parse
 from shared.errors import EventError
 from tests.marketplace import NOON, event
 
