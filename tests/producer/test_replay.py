@@ -1,0 +1,99 @@
+"""Rejected events, offered again once a limit was raised."""
+
+import json
+import threading
+
+import pytest
+from sqlalchemy import Engine
+
+from dev.fleet import Fleet
+from producer.events_cli import EXIT_REJECTED
+from producer.replay import replay
+from shared.settings import Settings
+from tests.marketplace import event, record, rows
+
+_MANY = [f"http://origin.test/{n}.jpg" for n in range(5)]
+
+
+@pytest.fixture
+def strict(settings: Settings) -> Settings:
+    """Settings under which an event with five photos is rejected."""
+    return settings.model_copy(update={"max_photos_per_listing": 2})
+
+
+def test_what_is_good_by_now_is_recorded_and_leaves_the_table(
+    engine: Engine, settings: Settings, strict: Settings
+) -> None:
+    assert record(engine, strict, event("L1", photos=_MANY), b"{").rejected == 2
+    done = replay(engine, settings)
+    assert (done.recorded, done.rejected, done.photos) == (1, 1, 5)
+    assert rows(engine, "SELECT code FROM rejected_event") == [("not_json",)]
+    assert rows(engine, "SELECT external_id FROM listing") == [("L1",)]
+    assert replay(engine, settings).recorded == 0
+
+
+def test_an_event_that_was_overtaken_changes_nothing(
+    engine: Engine, settings: Settings, strict: Settings
+) -> None:
+    record(engine, strict, event("L1", photos=_MANY, title="old"))
+    record(engine, strict, event("L1", minute=1, title="new"))
+    done = replay(engine, settings)
+    assert (done.recorded, done.unchanged) == (0, 1)
+    assert rows(engine, "SELECT title FROM listing") == [("new",)]
+    assert rows(engine, "SELECT * FROM rejected_event") == []
+
+
+def test_a_line_that_was_not_kept_whole_stays_and_is_counted(
+    engine: Engine, settings: Settings
+) -> None:
+    large = json.dumps(event("L1", title="x" * 2000, note="y" * 70_000)).encode()
+    record(engine, settings, large, b'{"title": "\xff"}')
+    done = replay(engine, settings)
+    assert (done.incomplete, done.rejected) == (2, 0)
+    assert rows(engine, "SELECT count(*) FROM rejected_event") == [(2,)]
+
+
+def test_only_the_codes_that_were_asked_for_are_offered(
+    engine: Engine, settings: Settings, strict: Settings
+) -> None:
+    record(engine, strict, event("L1", photos=_MANY), b"{")
+    assert replay(engine, settings, ["not_json"]).rejected == 1
+    assert rows(engine, "SELECT count(*) FROM listing") == [(0,)]
+
+
+def test_two_at_once_record_each_event_once(
+    engine: Engine, settings: Settings, strict: Settings
+) -> None:
+    many = [event(f"L{n}", photos=_MANY) for n in range(600)]
+    record(engine, strict, *many)
+    done: list[int] = []
+
+    def work() -> None:
+        done.append(replay(engine, settings).recorded)
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(done) == 600
+    assert rows(engine, "SELECT count(*) FROM listing") == [(600,)]
+    assert rows(engine, "SELECT count(*) FROM rejected_event") == [(0,)]
+
+
+def test_the_commands_show_them_and_offer_them_again(
+    engine: Engine, fleet: Fleet, strict: Settings
+) -> None:
+    hostile = event("L1", photos=_MANY, title="\x1b[2J\u202eevil")
+    record(engine, strict, hostile, b"{")
+    shown = fleet.run("events", "rejected")
+    assert shown.returncode == 0
+    assert b"too_many" in shown.stdout
+    assert b"\x1b[2J" not in shown.stdout
+    assert "\u202e".encode() not in shown.stdout
+    whole = fleet.run("events", "rejected", "--json", "--code", "too_many")
+    assert json.loads(json.loads(whole.stdout)["line"]) == hostile
+    again = fleet.run("events", "replay")
+    assert again.returncode == EXIT_REJECTED, again.stderr
+    assert rows(engine, "SELECT count(*) FROM listing") == [(1,)]
+    assert fleet.run("events", "replay", "--code", "too_many").returncode == 0
