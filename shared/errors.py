@@ -12,6 +12,7 @@
     │   └── ModelError, Crashed, Unexpected
     ├── EventError                 one listing event cannot be recorded
     ├── RequestRefused             one HTTP request is refused (producer/http/problems.py)
+    ├── IndexAway                  the search index does not take documents now
     ├── MessageError               one queue message is not ours
     ├── ArtifactError              a model artifact is refused
     ├── ModelUnknown               no model is registered under that name
@@ -267,6 +268,12 @@ class EventError(TaggerError):
         """`kind` is what stands as code in `rejected_event`, such as `not_json`."""
         super().__init__(detail)
         self.kind = kind
+
+
+class IndexAway(TaggerError):
+    """The search index does not take documents now."""
+
+    code = "index_away"
 
 
 class MessageError(TaggerError):

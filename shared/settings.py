@@ -258,6 +258,13 @@ class Settings(PhotoLimits):
     #: How long a file of a model that lies at a URL may take to arrive.
     model_fetch_deadline_s: PositiveFloat = 120
 
+    # Search
+    #: The text search configuration of Postgres that `tagger index` and `tagger search` use.
+    #: After a change: `tagger index --rebuild`.
+    search_language: Annotated[str, Field(pattern="^[a-z_]{1,63}$")] = "english"
+    #: Where `tagger index` goes instead of Postgres: http(s)://[user:password@]host[:port].
+    index_url: SecretStr | None = None
+
     # Logs
     log_format: Annotated[str, Field(pattern="^(auto|console|json)$")] = "auto"
     log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"

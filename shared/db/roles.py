@@ -43,6 +43,9 @@ _TABLES: Final = {
     "training_run":    ("SU",    "SIU",  "S"),
     "search_feed":     ("I",     "SI",   "S"),
     "feed_head":       ("SU",    "SU",   "S"),
+    "search_document": ("SIUD",  "",     "S"),
+    "index_cursor":    ("SIUD",  "",     "S"),
+    "index_refusal":   ("SIUD",  "",     "S"),
     # Lines as a marketplace sent them: whose words a listing's are, these are too, and the
     # people who ask why something was rejected are analysts.
     "rejected_event":  ("SIUD",  "",     "S"),

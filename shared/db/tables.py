@@ -21,7 +21,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB, REAL
+from sqlalchemy.dialects.postgresql import JSONB, REAL, TSVECTOR
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from shared.domain.photo import Lane, Status
@@ -352,6 +352,50 @@ class FeedHead(Table):
 
     only_row: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
     position: Mapped[int]
+
+
+class SearchDocument(Table):
+    """The index in Postgres: a listing's newest document, and the words that find it."""
+
+    __tablename__ = "search_document"
+    __table_args__ = (
+        Index("ix_search_document_words", "words", postgresql_using="gin"),
+        Index("ix_search_document_tags", "tags", postgresql_using="gin"),
+    )
+
+    listing_id: Mapped[str] = mapped_column(primary_key=True)
+    doc_version: Mapped[int]
+    occurred_at: Mapped[datetime]
+    title: Mapped[str]
+    tags: Mapped[list[str]] = mapped_column(comment="read off its photos, the best first")
+    seller_tags: Mapped[list[str]]
+    related_tags: Mapped[list[str]]
+    words: Mapped[str] = mapped_column(
+        TSVECTOR(), comment="weighted: A tags, B title, C seller's tags, D related tags"
+    )
+    indexed_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class IndexCursor(Table):
+    """How far an index has followed the feed."""
+
+    __tablename__ = "index_cursor"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    position: Mapped[int] = mapped_column(server_default="0")
+    moved_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class IndexRefusal(Table):
+    """A document that an index did not take, until it takes a newer version."""
+
+    __tablename__ = "index_refusal"
+
+    name: Mapped[str] = mapped_column(primary_key=True, comment="of the index")
+    listing_id: Mapped[str] = mapped_column(primary_key=True)
+    doc_version: Mapped[int]
+    reason: Mapped[str]
+    refused_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class RejectedEvent(Table):

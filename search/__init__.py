@@ -1,0 +1,1 @@
+"""From the feed into a search index, and what a person finds in it."""

@@ -1,0 +1,187 @@
+"""Follows the search feed into an index, from where it stopped last."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import structlog
+from sqlalchemy import Connection, Engine, Row, text
+
+from shared.db import search_feed
+from shared.db.retry import transient
+from shared.db.session import DATABASE_ERRORS, in_words
+from shared.errors import IndexAway
+
+log = structlog.get_logger()
+
+BATCH: Final = 500
+_IDLE_S: Final = 0.25
+_FIRST_PAUSE_S: Final = 1.0
+_LONGEST_PAUSE_S: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The newest document of a listing, or its end."""
+
+    listing_id: str
+    doc_version: int
+    document: dict[str, Any] | None  #: None: the listing is gone
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A document that the index does not take, whatever is done."""
+
+    entry: Entry
+    reason: str
+
+
+class Index(Protocol):
+    """Where documents go."""
+
+    @property
+    def name(self) -> str:
+        """What its cursor is kept under."""
+        ...
+
+    def prepare(self, connection: Connection) -> None:
+        """Makes it if it is not there; before the first batch.
+
+        Raises:
+            IndexAway: it does not answer now.
+        """
+        ...
+
+    def apply(self, connection: Connection, entries: Sequence[Entry]) -> list[Refusal]:
+        """Takes documents in, one of each listing. Doing it twice, or too late, does no harm.
+
+        Args:
+            connection: the transaction that moves the cursor.
+            entries: what is new.
+
+        Raises:
+            IndexAway: it cannot take them now; nothing is lost if they come again.
+        """
+        ...
+
+
+class Follower:
+    """Keeps one index up to date. Of several at once with the same index one works."""
+
+    def __init__(self, engine: Engine, index: Index) -> None:
+        self._engine = engine
+        self._index = index
+        self._prepared = False
+
+    def run(self, stop: threading.Event) -> None:
+        """Works until `stop` is set; outlives the absence of Postgres and of the index."""
+        pause_s, well = _FIRST_PAUSE_S, True
+        while not stop.is_set():
+            try:
+                moved = self.step()
+            except (*DATABASE_ERRORS, IndexAway) as error:
+                if isinstance(error, DATABASE_ERRORS) and not transient(error):
+                    raise
+                if well:
+                    reason = in_words(error) if isinstance(error, DATABASE_ERRORS) else str(error)
+                    log.warning("index.away", index=self._index.name, reason=reason)
+                well = self._prepared = False
+                stop.wait(pause_s)
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+                continue
+            if not well:
+                log.info("index.back", index=self._index.name)
+            pause_s, well = _FIRST_PAUSE_S, True
+            if not moved:
+                stop.wait(_IDLE_S)
+
+    def catch_up(self) -> int:
+        """Works until nothing is left; returns how many entries that were.
+
+        Raises:
+            IndexAway: the index does not answer.
+        """
+        total = 0
+        while moved := self.step():
+            total += moved
+        return total
+
+    def step(self) -> int:
+        """One batch; returns how many entries it went on."""
+        with self._engine.begin() as connection:
+            if not self._prepared:
+                self._index.prepare(connection)
+                self._prepared = True
+            position = _take_cursor(connection, self._index.name)
+            if position is None:
+                return 0
+            rows = search_feed.read(connection, after=position, limit=BATCH)
+            if not rows:
+                return 0
+            refused = self._index.apply(connection, _newest(rows))
+            _note(connection, self._index.name, rows, refused)
+            connection.execute(
+                text("""
+                    UPDATE index_cursor SET position = :position, moved_at = now()
+                    WHERE name = :name
+                """),
+                {"name": self._index.name, "position": rows[-1].position},
+            )
+        for refusal in refused:
+            log.error(
+                "index.refused",
+                index=self._index.name,
+                listing=refusal.entry.listing_id,
+                reason=refusal.reason,
+            )
+        return len(rows)
+
+
+def rewind(connection: Connection, name: str) -> None:
+    """Lets an index begin again from the first entry."""
+    connection.execute(text("DELETE FROM index_cursor WHERE name = :name"), {"name": name})
+
+
+def _newest(rows: Sequence[Row[Any]]) -> list[Entry]:
+    newest = {row.listing_id: row for row in rows}
+    return [Entry(row.listing_id, row.doc_version, row.document) for row in newest.values()]
+
+
+def _take_cursor(connection: Connection, name: str) -> int | None:
+    """Where to go on, for this transaction alone; None while another one has it."""
+    connection.execute(
+        text("INSERT INTO index_cursor (name) VALUES (:name) ON CONFLICT DO NOTHING"),
+        {"name": name},
+    )
+    return connection.execute(
+        text("SELECT position FROM index_cursor WHERE name = :name FOR UPDATE SKIP LOCKED"),
+        {"name": name},
+    ).scalar()
+
+
+def _note(
+    connection: Connection, name: str, rows: Sequence[Row[Any]], refused: Sequence[Refusal]
+) -> None:
+    """Keeps what was refused with its reason, until a newer version is taken."""
+    connection.execute(
+        text("DELETE FROM index_refusal WHERE name = :name AND listing_id = ANY(:listings)"),
+        {"name": name, "listings": [row.listing_id for row in rows]},
+    )
+    if refused:
+        connection.execute(
+            text("""
+                INSERT INTO index_refusal (name, listing_id, doc_version, reason)
+                VALUES (:name, :listing_id, :doc_version, :reason)
+            """),
+            [
+                {
+                    "name": name,
+                    "listing_id": refusal.entry.listing_id,
+                    "doc_version": refusal.entry.doc_version,
+                    "reason": refusal.reason[:1000].replace("\0", ""),
+                }
+                for refusal in refused
+            ],
+        )
