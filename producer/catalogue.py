@@ -40,7 +40,7 @@ def csv_lines(
     """
     csv.field_size_limit(max_bytes)
     reader = csv.reader(_text_lines(stream, max_bytes), strict=True)
-    header = [cell.strip() for cell in next(reader, [])]
+    header = [cell.strip() for cell in next(reader, list[str]())]
     _check(header, name, as_of)
     while True:
         try:

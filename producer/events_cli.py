@@ -42,7 +42,7 @@ def rejected(
         ).all()
     if as_json:
         for row in rows:
-            print(json.dumps(row._asdict(), default=str))  # noqa: T201
+            print(json.dumps(dict(row._mapping), default=str))  # noqa: T201  # SQLAlchemy's own way
         return
     table = Table("id", "code", "reason", "source", "times", "line", show_edge=False)
     for row in rows:

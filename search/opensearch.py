@@ -7,7 +7,7 @@ come twice and out of order.
 
 from collections.abc import Sequence
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 import orjson
 import requests
@@ -56,15 +56,7 @@ class OpenSearchIndex:
         Raises:
             SetupError: that is not a URL of such a cluster.
         """
-        try:
-            parts = urlsplit(url)
-            known = parts.scheme in ("http", "https") and bool(parts.hostname)
-            port = parts.port
-        except ValueError:
-            known, port = False, None
-        if not known or parts.query or parts.fragment:
-            # Not a word of the URL itself: it may hold a password.
-            raise SetupError("the index's URL must be http(s)://[user:password@]host[:port][/path]")
+        parts, port = _parts(url)
         place = f"{parts.hostname}{f':{port}' if port else ''}{parts.path.rstrip('/')}"
         self._base = f"{parts.scheme}://{place}"
         self._path = quote(index, safe="")
@@ -72,7 +64,7 @@ class OpenSearchIndex:
         self._session = requests.Session()
         self._session.trust_env = False
         if parts.username is not None:
-            self._session.auth = (_decoded(parts.username), _decoded(parts.password or ""))
+            self._session.auth = (unquote(parts.username), unquote(parts.password or ""))
 
     def prepare(self, connection: Connection) -> None:  # noqa: ARG002  # others keep theirs there
         """Makes the index with its mapping if it is not there."""
@@ -109,6 +101,19 @@ class OpenSearchIndex:
             )
         except requests.RequestException as error:
             raise IndexAway(f"{self.name}: {type(error).__name__}") from None
+
+
+def _parts(url: str) -> tuple[SplitResult, int | None]:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+        known = parts.scheme in ("http", "https") and parts.hostname
+        if known and not parts.query and not parts.fragment:
+            return parts, port
+    except ValueError:
+        pass
+    # Not a word of the URL itself: it may hold a password.
+    raise SetupError("the index's URL must be http(s)://[user:password@]host[:port][/path]")
 
 
 def _lines(entry: Entry) -> bytes:
@@ -163,7 +168,3 @@ def _exists(answer: requests.Response) -> bool:
 
 def _words(answer: requests.Response) -> str:
     return f"HTTP {answer.status_code}: {answer.text[:200]}"
-
-
-def _decoded(text: str) -> str:
-    return requests.compat.unquote(text)

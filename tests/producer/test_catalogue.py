@@ -120,7 +120,7 @@ def test_parquets_own_types_are_read_as_they_are_meant(tmp_path: Path) -> None:
 def test_what_is_no_parquet_ends_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "a.parquet").write_bytes(b"PAR1 but no more")
     with pytest.raises(SetupError, match="shop"):
-        [*parquet_lines(str(tmp_path / "a.parquet"), "shop.parquet", None)]
+        list(parquet_lines(str(tmp_path / "a.parquet"), "shop.parquet", None))
 
 
 def test_a_catalogue_goes_in_behind_all_new_photos_and_its_bad_rows_are_kept(

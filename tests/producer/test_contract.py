@@ -1,5 +1,7 @@
 """The schemas say what the code does, and the documents in docs/ are today's."""
 
+# pyright: reportUnknownMemberType=false
+
 import json
 import re
 from pathlib import Path
