@@ -17,6 +17,8 @@ from shared.cli import printable
 from shared.db.session import make_engine
 from shared.settings import load_settings
 
+#: So many characters of a line.
+_SHOWN = 60
 #: Exit code of `replay` when some are still rejected.
 EXIT_REJECTED = 3
 
@@ -39,15 +41,17 @@ def rejected(
                 ORDER BY last_seen_at DESC, id DESC LIMIT :limit
             """),
             {"codes": code, "limit": limit},
-        ).all()
+        )
+        found = rows.mappings().all()
     if as_json:
-        for row in rows:
-            print(json.dumps(dict(row._mapping), default=str))  # noqa: T201  # SQLAlchemy's own way
+        for row in found:
+            print(json.dumps(dict(row), default=str))  # noqa: T201
         return
     table = Table("id", "code", "reason", "source", "times", "line", show_edge=False)
-    for row in rows:
-        short = row.line if len(row.line) <= 60 else f"{row.line[:59]}…"
-        cells = (str(row.id), row.code, row.reason, row.source, str(row.times), short)
+    for row in found:
+        line: str = row["line"]
+        short = line if len(line) <= _SHOWN else f"{line[: _SHOWN - 1]}…"
+        cells = (*(str(row[name]) for name in ("id", "code", "reason", "source", "times")), short)
         table.add_row(*(Text(printable(cell)) for cell in cells))
     Console().print(table)
 
