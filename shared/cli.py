@@ -1,8 +1,9 @@
-"""`tagger migrate`, `tagger roles` and `tagger feed`."""
+"""`tagger migrate`, `tagger roles`, `tagger feed` and `tagger compact-feed`."""
 
 import json
 import os
 import sys
+from datetime import timedelta
 from typing import Annotated
 
 import typer
@@ -77,6 +78,28 @@ def feed(
     except BrokenPipeError:
         # The reader has seen enough, as `head` does. Python must not flush into it either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def compact_feed(
+    keep_days: Annotated[
+        float, typer.Option(min=0, help="Younger entries stay; readers may lag that far behind.")
+    ] = 30,
+) -> None:
+    """Delete entries of the search feed that newer ones of their listings have replaced.
+
+    The newest document of each listing stays, so that an index can be built from nothing. Safe to
+    interrupt and to repeat, and while others write and read.
+    """
+    engine = make_engine(load_settings(), role="compact-feed")
+    after, total, looked_at = 0, 0, -1
+    while looked_at != after:
+        looked_at = after
+        with engine.begin() as connection:
+            after, deleted = search_feed.compact(
+                connection, after=after, keep=timedelta(days=keep_days)
+            )
+        total += deleted
+    typer.echo(f"{total} entries deleted")
 
 
 def _print_feed(after: int, limit: int | None) -> None:

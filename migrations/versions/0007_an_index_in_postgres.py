@@ -13,6 +13,16 @@ depends_on = None
 def upgrade() -> None:
     """Makes the change. Processes of the version before do not know the tables."""
     now = sa.text("now()")
+    op.add_column(
+        "search_feed",
+        sa.Column(
+            "aggregatetype",
+            sa.Text(),
+            server_default="listing",
+            nullable=False,
+            comment="what Debezium's outbox event router routes by",
+        ),
+    )
     op.create_table(
         "search_document",
         sa.Column("listing_id", sa.Text(), nullable=False),
@@ -62,3 +72,4 @@ def downgrade() -> None:
     """Takes it back."""
     for table in ("index_refusal", "index_cursor", "search_document"):
         op.drop_table(table)
+    op.drop_column("search_feed", "aggregatetype")

@@ -126,10 +126,11 @@ def _changed(connection: Connection, drafts: Mapping[int, _Draft]) -> dict[int, 
             },
         )
     }
+    # A tombstone may have been compacted away: nothing and nothing are the same.
     return {
         id_: draft
         for id_, draft in drafts.items()
-        if draft.external_id not in published or draft.document != published[draft.external_id]
+        if draft.document != published.get(draft.external_id)
     }
 
 

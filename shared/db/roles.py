@@ -41,7 +41,7 @@ _TABLES: Final = {
     "promotion":       ("",      "SI",   "S"),
     "shadow_score":    ("",      "SIU",  "S"),
     "training_run":    ("SU",    "SIU",  "S"),
-    "search_feed":     ("I",     "SI",   "S"),
+    "search_feed":     ("SID",   "SI",   "S"),
     "feed_head":       ("SU",    "SU",   "S"),
     "search_document": ("SIUD",  "",     "S"),
     "index_cursor":    ("SIUD",  "",     "S"),

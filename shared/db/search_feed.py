@@ -6,6 +6,7 @@ when transactions that began earlier commit later.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -65,3 +66,46 @@ def read(connection: Connection, *, after: int, limit: int) -> Sequence[Row[Any]
         """),
         {"after": after, "limit": limit},
     ).all()
+
+
+def compact(
+    connection: Connection, *, after: int, keep: timedelta, limit: int = 5000
+) -> tuple[int, int]:
+    """Deletes old entries that nobody needs any more, from a position on.
+
+    An entry goes once a newer one of its listing is there: who reads it later reads that. A
+    tombstone without one goes too, once all our own indexes have read it; a reader of another
+    kind that stayed away for longer than `keep` has to begin again from nothing.
+
+    Args:
+        connection: a transaction of its own.
+        after: where the last call ended; 0 for the first one.
+        keep: entries younger than this stay.
+        limit: how many are looked at.
+
+    Returns:
+        (where the next call begins, how many went); the first is `after` when there is no more.
+    """
+    looked_at = connection.execute(
+        text("""
+            SELECT position FROM search_feed
+            WHERE position > :after AND created_at < now() - CAST(:keep AS interval)
+            ORDER BY position LIMIT :limit
+        """),
+        {"after": after, "keep": keep, "limit": limit},
+    ).all()
+    if not looked_at:
+        return after, 0
+    deleted = connection.execute(
+        text("""
+            DELETE FROM search_feed AS old
+            WHERE position = ANY(:positions) AND (
+                EXISTS (SELECT FROM search_feed AS newer
+                    WHERE newer.listing_id = old.listing_id
+                        AND newer.doc_version > old.doc_version)
+                OR document IS NULL AND NOT EXISTS (
+                    SELECT FROM index_cursor WHERE index_cursor.position < old.position))
+        """),
+        {"positions": [row.position for row in looked_at]},
+    ).rowcount
+    return looked_at[-1].position, deleted

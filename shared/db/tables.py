@@ -341,6 +341,9 @@ class SearchFeed(Table):
     listing_id: Mapped[str] = mapped_column(comment="the marketplace's listing_id")
     doc_version: Mapped[int]
     document: Mapped[dict[str, Any] | None] = mapped_column(comment="null: the listing is gone")
+    aggregatetype: Mapped[str] = mapped_column(
+        server_default="listing", comment="what Debezium's outbox event router routes by"
+    )
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 

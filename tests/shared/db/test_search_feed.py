@@ -3,10 +3,15 @@
 import random
 import threading
 import time
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
-from shared.db import search_feed
+from dev.fleet import Fleet
+from shared.db import listings, search_feed
+from shared.db.decisions import Decisions
 from shared.settings import Settings
 from tests.marketplace import claim_all, event, record, register, rows, settle, tagged
 
@@ -94,3 +99,46 @@ def test_a_reader_never_misses_what_commits_late(engine: Engine, settings: Setti
     for listing_id in {row[0] for row in versions}:
         own = [version for name, version in versions if name == listing_id]
         assert own == list(range(1, len(own) + 1)), "a listing's versions come in order"
+
+
+def _compact(engine: Engine, keep: timedelta = timedelta(0)) -> int:
+    with engine.begin() as connection:
+        return search_feed.compact(connection, after=0, keep=keep)[1]
+
+
+def test_compaction_leaves_the_newest_of_each_listing_to_readers_that_begin_or_lag(
+    engine: Engine, settings: Settings
+) -> None:
+    for minute in range(4):
+        record(engine, settings, *(event(f"L{n}", minute=minute, photos=[]) for n in range(5)))
+    record(engine, settings, event("L0", minute=9, type="listing.deleted"))
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO index_cursor (name, position) VALUES ('slow', 7)"))
+    before = {e.listing_id: e for e in _read(engine)}
+    assert _compact(engine, timedelta(days=1)) == 0
+    assert _compact(engine) == 16
+    assert {e.listing_id: e for e in _read(engine)} == before, "and the tombstone is still there"
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE index_cursor SET position = 21"))
+    assert _compact(engine) == 1
+    assert {e.listing_id for e in _read(engine)} == {"L1", "L2", "L3", "L4"}
+    assert _compact(engine) == 0
+    with engine.begin() as connection:
+        ids = [row[0] for row in rows(engine, "SELECT id FROM listing")]
+        assert listings.publish_changed(connection, ids, Decisions()) == 0
+    record(engine, settings, event("L0", minute=10, photos=[]))
+    assert _read(engine)[-1].position == 22
+
+
+def _read(engine: Engine) -> Sequence[Any]:
+    with engine.connect() as connection:
+        return search_feed.read(connection, after=0, limit=100)
+
+
+def test_the_command_compacts_while_others_write(
+    engine: Engine, settings: Settings, fleet: Fleet
+) -> None:
+    for minute in range(3):
+        record(engine, settings, event(minute=minute, photos=[]))
+    done = fleet.run("compact-feed", "--keep-days", "0")
+    assert (done.returncode, done.stdout) == (0, b"2 entries deleted\n")
