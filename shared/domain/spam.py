@@ -101,8 +101,7 @@ class SpamJudge:
                     continue
                 score = float(spam[listing, index])
                 if score >= self.cutoff:
-                    hundredth = round(100 * doubt.share)
-    share = f"about {hundredth} in 100" if hundredth else "hardly any"
+                    share = float(filed[listing, index])
                     found[listing].append(Doubt(tag, score, vocabulary[surest], share))
             found[listing].sort(key=lambda doubt: (-doubt.score, doubt.tag))
         return found
@@ -155,9 +154,8 @@ def logits(scores: NDArray[np.float32]) -> NDArray[np.float64]:
 
 def reason(doubt: Doubt) -> str:
     """One sentence for people."""
-    share = (
-        "fewer than 1 in 100" if doubt.share < 0.01 else f"about {round(100 * doubt.share)} in 100"
-    )
+    hundredth = round(100 * doubt.share)
+    share = f"about {hundredth} in 100" if hundredth else "hardly any"
     return (
         f"The photos show {doubt.shown}; of products that look so, {share} are filed under "
         f"{doubt.tag}."
