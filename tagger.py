@@ -13,10 +13,12 @@ from search import cli as search_commands
 from shared import cli as shared_commands
 from shared.db.session import in_words
 from shared.errors import TaggerError
+from trust import cli as trust_commands
 from worker import cli as worker_commands
 from worker.dataset.cli import app as dataset_commands
 from worker.judging import cli as judging_commands
 from worker.judging import related_cli as related_commands
+from worker.judging import spam_cli as spam_commands
 from worker.model import cli as model_commands
 from worker.model import rethreshold_cli as rethreshold_commands
 
@@ -36,11 +38,13 @@ app.command()(worker_commands.worker)
 app.command()(worker_commands.train)
 app.command()(judging_commands.evaluate)
 app.command()(related_commands.related)
+app.command()(spam_commands.spam)
 app.command()(rethreshold_commands.rethreshold)
 app.command()(shared_commands.feed)
 app.command()(shared_commands.compact_feed)
 app.command()(search_commands.index)
 app.command()(search_commands.search)
+app.command()(trust_commands.flag)
 app.add_typer(dataset_commands, name="dataset")
 app.add_typer(model_commands.app, name="model")
 app.add_typer(dev_commands, name="dev")

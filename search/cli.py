@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from search import follow
 from search import query as queries
 from search.opensearch import OpenSearchIndex
 from search.postgres import WEIGHTS, PostgresIndex
 from shared import logs
 from shared.cli import printable
+from shared.db import follow
 from shared.db.session import make_engine
 from shared.errors import SetupError
 from shared.settings import Settings, load_settings

@@ -13,7 +13,7 @@ import orjson
 import requests
 from sqlalchemy import Connection
 
-from search.follow import Entry, Refusal
+from shared.db.follow import Entry, Refusal
 from shared.errors import IndexAway, SetupError
 
 #: Of a whole request; shorter than a transaction may stay open.

@@ -6,7 +6,7 @@ from typing import Any, Final
 import orjson
 from sqlalchemy import Connection, text
 
-from search.follow import Entry, Refusal
+from shared.db.follow import Entry, Refusal
 
 NAME: Final = "postgres"
 #: What a word's weight says: where it comes from.

@@ -265,9 +265,23 @@ class Settings(PhotoLimits):
     #: Where `tagger index` goes instead of Postgres: http(s)://[user:password@]host[:port].
     index_url: SecretStr | None = None
 
+    # Flags
+    #: Tags that the marketplace's policy names, with semicolons between them (some have commas):
+    #: `tagger flag` flags what shows or says them. After a change: `tagger flag --rebuild`.
+    restricted_tags: Annotated[frozenset[str], NoDecode] = frozenset()
+    #: Whether flags are only noted in `listing_flag`; else documents mention them.
+    flags_shadow: bool = True
+
     # Logs
     log_format: Annotated[str, Field(pattern="^(auto|console|json)$")] = "auto"
     log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
+
+    @field_validator("restricted_tags", mode="before")
+    @classmethod
+    def _tags_from_semicolons(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return frozenset(filter(None, (" ".join(tag.lower().split()) for tag in value.split(";"))))
 
 
 @lru_cache(maxsize=1)

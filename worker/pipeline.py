@@ -21,6 +21,8 @@ from shared.errors import ModelError, PhotoError, Unexpected
 from shared.settings import Settings
 from shared.watchdog import Watchdog
 from worker import shadow
+from worker.decode.phash import phashes
+from worker.decode.pixels import RGB_AREA
 from worker.fetch.download import Downloader
 from worker.fetch.notices import NoticeBoard
 from worker.look import Look, Seen
@@ -121,9 +123,11 @@ class Pipeline:
         try:
             until = started + self._settings.working_lease_s / 2
             seen = self._see(claims, serving, suspect=suspect, until=until)
-            scores = self._score(seen, serving.model)
+            scores, hashes = self._score(seen, serving.model)
             settled = [
-                self._settle(claim, scores[claim.id], seen[claim.id], serving.model)
+                self._settle(
+                    claim, scores[claim.id], seen[claim.id], serving.model, hashes.get(claim.id)
+                )
                 for claim in claims
             ]
         except Exception as error:  # a batch that fails as a whole is tried photo by photo
@@ -190,19 +194,23 @@ class Pipeline:
 
     def _score(
         self, seen: dict[int, Seen | PhotoError], model: ServedModel
-    ) -> dict[int, NDArray[np.float32] | PhotoError]:
-        """Scores [tags] of each decoded photo, in one call for all of them."""
+    ) -> tuple[dict[int, NDArray[np.float32] | PhotoError], dict[int, int | None]]:
+        """Scores [tags] and the hash of each decoded photo, in one call for all of them."""
         scores: dict[int, NDArray[np.float32] | PhotoError] = {
             id_: photo for id_, photo in seen.items() if isinstance(photo, PhotoError)
         }
+        hashes: dict[int, int | None] = {}
         decoded = {id_: photo for id_, photo in seen.items() if isinstance(photo, Seen)}
         if decoded:
+            pixels = np.stack([photo.pixels for photo in decoded.values()])
             with self._turn:
-                rows = model.tagger.scores(np.stack([p.pixels for p in decoded.values()]))
+                rows = model.tagger.scores(pixels)
+                if model.preprocessing == RGB_AREA:
+                    hashes = dict(zip(decoded, phashes(pixels), strict=True))
             for id_, row in zip(decoded, rows, strict=True):
                 usable = bool(np.isfinite(row).all())
                 scores[id_] = row if usable else ModelError("the scores are not numbers")
-        return scores
+        return scores, hashes
 
     def _settle(
         self,
@@ -210,6 +218,7 @@ class Pipeline:
         scores: NDArray[np.float32] | PhotoError,
         seen: Seen | PhotoError,
         model: ServedModel,
+        phash: int | None,
     ) -> Settled:
         if isinstance(scores, PhotoError):
             return self._setback.settle(claim, scores)
@@ -224,6 +233,8 @@ class Pipeline:
             content_bytes=seen.content_bytes,
             width=seen.width,
             height=seen.height,
+            # Postgres has no unsigned bigint: the same 64 bits.
+            phash=phash if phash is None or phash < 1 << 63 else phash - (1 << 64),
             scores=scores,
             model_id=model.model_id,
         )

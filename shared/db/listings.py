@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
-from shared.db import search_feed
+from shared.db import listing_flags, search_feed
 from shared.db.copy import copy_numbers
 from shared.db.decisions import ActiveDecision, Decisions
 from shared.db.models import tag_ids
@@ -102,10 +102,13 @@ def _drafts(
     models = {p.model_id for its in photos.values() for p in its if p.status == Status.TAGGED}
     active = decisions.active(connection, models)
     decided = _decide(listings, photos, active)
+    flags = listing_flags.told(connection, ids)
     drafts: dict[int, _Draft] = {}
     for listing in listings:
         its = decided.get(listing.id, _UNDECIDED)
         document = None if listing.deleted_at else _document(listing, its, photos[listing.id])
+        if document is not None and listing.id in flags:
+            document["flags"] = flags[listing.id]
         drafts[listing.id] = _Draft(listing.external_id, listing.doc_version, its, document)
     return drafts
 

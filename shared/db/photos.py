@@ -61,6 +61,7 @@ class Settled:
     content_bytes: int | None = None
     width: int | None = None
     height: int | None = None
+    phash: int | None = None
     scores: NDArray[np.float32] | None = None
     model_id: int | None = None
 
@@ -196,6 +197,7 @@ def settle(
                     WHEN :overdue THEN photo.resting_since END,
                 content_sha256 = decode(new.content_sha256, 'hex'),
                 content_bytes = new.content_bytes, width = new.width, height = new.height,
+                phash = new.phash,
                 scores = new.scores, model_id = new.model_id,
                 decision_id = CASE WHEN new.status = 'tagged' THEN CAST(:decision_id AS int) END,
                 finished_at = CASE WHEN new.status IN ('tagged', 'failed') THEN now() END
@@ -203,7 +205,8 @@ def settle(
                 id bigint, token bigint, status text, lane text, attempt smallint,
                 due_in_s float8, alone boolean, error_code text, error_detail text,
                 content_sha256 text,
-                content_bytes int, width int, height int, scores real[], model_id int)
+                content_bytes int, width int, height int, phash bigint, scores real[],
+                model_id int)
             WHERE photo.id = new.id AND photo.token = new.token AND photo.status = 'working'
             RETURNING photo.id, photo.listing_id, photo.status
         """),

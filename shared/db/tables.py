@@ -210,6 +210,9 @@ class Photo(Table):
     content_bytes: Mapped[int | None] = mapped_column(Integer())
     width: Mapped[int | None] = mapped_column(Integer(), comment="pixels")
     height: Mapped[int | None] = mapped_column(Integer(), comment="pixels")
+    phash: Mapped[int | None] = mapped_column(
+        comment="perceptual hash, 64 bits: copies of a photo differ in few"
+    )
     scores: Mapped[list[float] | None] = mapped_column(
         comment="every score, in the order of the model's vocabulary"
     )
@@ -302,7 +305,26 @@ class ListingFlag(Table):
     subject: Mapped[str] = mapped_column(primary_key=True, comment="the seller's tag, or ''")
     score: Mapped[float]
     reason: Mapped[str]
+    shadow: Mapped[bool] = mapped_column(
+        server_default=text("true"), comment="only noted: no document mentions it"
+    )
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class PhotoLook(Table):
+    """How a photo looks, to be found again under other listings."""
+
+    __tablename__ = "photo_look"
+    __table_args__ = (Index("ix_photo_look_keys", "keys", postgresql_using="gin"),)
+
+    photo_id: Mapped[int] = mapped_column(
+        ForeignKey("photo.id", ondelete="CASCADE"), primary_key=True
+    )
+    listing_id: Mapped[int]
+    phash: Mapped[int]
+    keys: Mapped[list[int]] = mapped_column(
+        ARRAY(Integer()), comment="parts of the hash with their place; copies share one at least"
+    )
 
 
 class TrainingRun(Table):

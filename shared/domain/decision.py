@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from shared.domain.related import RelatedTags
 from shared.domain.scores import fuse
+from shared.domain.spam import Doubt, SpamJudge
 from shared.domain.thresholds import decide
 
 Scored = tuple[str, float]
@@ -28,11 +29,13 @@ class Decision:
         vocabulary: the model's tags, in the order of its scores.
         thresholds: float32 [tags]; a tag counts from its threshold on.
         related: the related-tag matrix with its own, larger vocabulary.
+        spam: doubts sellers' tags; None doubts nobody.
     """
 
     vocabulary: tuple[str, ...]
     thresholds: NDArray[np.float32]
     related: RelatedTags
+    spam: SpamJudge | None = None
 
     def tags(self, scores: NDArray[np.float32]) -> list[list[Scored]]:
         """The tags of photos from their scores [n, tags], best first."""
@@ -47,11 +50,23 @@ class Decision:
         Each listing has a photo at least. Photos scored by an earlier model count for the tags
         that both models know.
         """
-        if not listings:
-            return []
+        return self.tags(self.fused(listings)) if listings else []
+
+    def fused(self, listings: Sequence[Sequence[PhotoScores]]) -> NDArray[np.float32]:
+        """float32 `[listings, tags]`: the scores of listings, each with a photo at least.
+
+        0 for a tag that none of the listing's photos was scored for.
+        """
         aligned = [self._aligned(*photo) for photos in listings for photo in photos]
-        fused = fuse(np.asarray(aligned, np.float32), [len(photos) for photos in listings])
-        return self.tags(fused)
+        return fuse(np.asarray(aligned, np.float32), [len(photos) for photos in listings])
+
+    def doubts(
+        self, scores: NDArray[np.float32], sellers: Sequence[Sequence[str]]
+    ) -> list[list[Doubt]]:
+        """What is doubted of listings with these fused scores and sellers' tags."""
+        if self.spam is None:
+            return [[] for _ in sellers]
+        return self.spam.doubts(scores, scores >= self.thresholds, sellers)
 
     def related_tags(
         self, listings: Sequence[tuple[Sequence[str], Sequence[str]]]
@@ -78,12 +93,13 @@ class Decision:
                 "limit": self.related.limit,
                 "normalised": self.related.normalised,
             },
+            **({"spam": self.spam.to_json()} if self.spam else {}),
         }
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Decision":
         """The decision that `to_json` wrote."""
-        related = value["related"]
+        related, spam = value["related"], value.get("spam")
         return cls(
             vocabulary=tuple(value["vocabulary"]),
             thresholds=np.asarray(value["thresholds"], np.float32),
@@ -94,4 +110,5 @@ class Decision:
                 limit=related["limit"],
                 normalised=related.get("normalised", False),
             ),
+            spam=SpamJudge.from_json(spam, len(value["vocabulary"])) if spam else None,
         )

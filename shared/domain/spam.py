@@ -1,10 +1,10 @@
-"""How likely a seller's tag has nothing to do with the listing's photos (pure).
+"""How likely a seller's tag was only put there to be found (pure).
 
-For each tag that products are filed under, a logistic model says how likely a product is filed
-there whose photos look so. A tag that hardly any such product has, though many products have it,
-was most likely put there to be found. Where the photos show nothing that the model knows, and
-where they show a tag that goes with the seller's, nothing is doubted: that a photo does not show a
-word is no evidence against it.
+For each name that products are filed under, a logistic model over the photos' scores says how many
+of the products that look so are filed there. A name that hardly any of them has, though many
+products have it, is doubted. It is doubted only on evidence: something else must be likely that
+never goes with it, by the similarities of related tags. That photos do not show a word is no
+evidence, and what stands above a shown tag is never doubted.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 #: Scores further out than this say no more.
 _SURE: Final = 1e-3
 #: A share of products below this is taken for this.
-_LEAST_SHARE: Final = 1e-4
+LEAST_SHARE: Final = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,94 +26,126 @@ class Doubt:
 
     tag: str  #: as the seller wrote it
     score: float  #: the share of such tags that are spam, in 0..1
-    shown: str  #: the surest tag of the photos
-    share: float  #: of the products that look so, as many are filed under the seller's tag
+    share: float  #: of the products that look so, as many are filed under the tag
+    instead: str  #: what speaks most against it
+    instead_share: float  #: of the products that look so, as many are filed under that
 
 
 @dataclass(frozen=True)
 class SpamJudge:
-    """The filing models of some tags, and the calibration of their verdicts.
+    """The filing models of some names, and the calibration of their verdicts.
 
     Attributes:
-        names: lower-case tags that can be judged.
-        weights: float32 [names, tags], over the logits of the scores.
-        biases: float32 [names].
-        shares: float32 [names], of all products that are filed there.
-        kin: bool [names, tags], what goes together: parents, children and related tags.
-        calibration: intercept, weight of the log share of such products, weight of the log share
-            of all products: the log odds of spam.
+        names: lower-case, those that can be judged.
+        pairs: int `[pairs, 2]`, tags whose logits are multiplied to make further features.
+        weights: float32 `[names, tags + pairs]`, over the logits of the scores and the products.
+        biases: float32 `[names]`.
+        shares: float32 `[names]`, of all products that are filed there.
+        apart: bool `[names, names]`, symmetric: never, or hardly ever, on one product.
+        implied: bool `[names, tags]`: a product that shows the tag is filed under the name.
+        evidence: something apart from the tag must be at least so likely.
+        calibration: the log odds of spam are the first, and the second times the log share of
+            such products, and the third times the log share of all products.
         cutoff: doubts from this score on are told.
     """
 
     names: tuple[str, ...]
+    pairs: NDArray[np.intp]
     weights: NDArray[np.float32]
     biases: NDArray[np.float32]
     shares: NDArray[np.float32]
-    kin: NDArray[np.bool_]
+    apart: NDArray[np.bool_]
+    implied: NDArray[np.bool_]
+    evidence: float
     calibration: tuple[float, float, float]
     cutoff: float
 
     def filed(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
-        """float64 `[n, names]`: how likely products that look so are filed under each tag.
+        """float64 `[n, names]`: how many of the products that look so are filed under each name.
 
         Args:
-            scores: float32 `[n, tags]`, fused over each product's photos.
+            scores: float32 `[n, tags]`, fused over each product's photos; NaN: not known.
         """
-        return 1 / (1 + np.exp(-(logits(scores) @ self.weights.T + self.biases)))
+        odds = features(scores, self.pairs) @ self.weights.T + self.biases
+        return 1 / (1 + np.exp(-np.clip(odds, -50, 50)))
 
-    def scores(self, filed: NDArray[np.float64]) -> NDArray[np.float64]:
-        """float64 `[n, names]`: how likely each tag is spam if a seller says it."""
+    def spam(
+        self, scores: NDArray[np.float32], shown: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """How likely each name is spam if a seller says it, whatever the cutoff.
+
+        Args:
+            scores: see `filed`.
+            shown: bool `[n, tags]`, what counts as shown.
+
+        Returns:
+            Two float64 `[n, names]`: the scores, 0 where there is no evidence; and `filed`.
+        """
+        filed = self.filed(scores)
         intercept, by_share, by_all = self.calibration
         odds = (
             intercept
-            + by_share * np.log(np.maximum(filed, _LEAST_SHARE))
-            + by_all * np.log(np.maximum(self.shares, _LEAST_SHARE))
+            + by_share * np.log(np.maximum(filed, LEAST_SHARE))
+            + by_all * np.log(np.maximum(self.shares, LEAST_SHARE))
         )
-        return 1 / (1 + np.exp(-odds))
+        against = np.stack([self._against(row) for row in filed]).max(axis=2, initial=0)
+        implied = (shown[:, None, :] & self.implied).any(axis=2)
+        doubtful = (against >= self.evidence) & ~implied
+        return np.where(doubtful, 1 / (1 + np.exp(-np.clip(odds, -50, 50))), 0.0), filed
 
     def doubts(
         self,
         scores: NDArray[np.float32],
-        thresholds: NDArray[np.float32],
-        vocabulary: Sequence[str],
+        shown: NDArray[np.bool_],
         sellers: Sequence[Sequence[str]],
     ) -> list[list[Doubt]]:
         """What is doubted of each listing, the surest first.
 
         Args:
             scores: float32 `[n, tags]`, fused over each listing's photos.
-            thresholds: float32 `[tags]`, from which on a tag counts as shown.
-            vocabulary: the tags.
+            shown: bool `[n, tags]`, what counts as shown.
             sellers: the seller's tags of each listing.
         """
-        filed = self.filed(scores)
-        spam = self.scores(filed)
-        shown = scores >= thresholds
+        if not sellers:
+            return []
+        spam, filed = self.spam(scores, shown)
         place = {name: index for index, name in enumerate(self.names)}
-        found: list[list[Doubt]] = [[] for _ in sellers]
-        for listing, tags in enumerate(sellers):
-            if not shown[listing].any():
-                continue
-            surest = int(np.argmax(np.where(shown[listing], scores[listing], -1)))
+        found: list[list[Doubt]] = []
+        for tags, its_spam, its_filed in zip(sellers, spam, filed, strict=True):
+            against = self._against(its_filed)
+            doubts: list[Doubt] = []
             for tag in dict.fromkeys(tags):
-                index = place.get(tag.strip().lower())
-                if index is None or (self.kin[index] & shown[listing]).any():
+                index = place.get(" ".join(tag.lower().split()))
+                if index is None or its_spam[index] < self.cutoff:
                     continue
-                score = float(spam[listing, index])
-                if score >= self.cutoff:
-                    share = float(filed[listing, index])
-                    found[listing].append(Doubt(tag, score, vocabulary[surest], share))
-            found[listing].sort(key=lambda doubt: (-doubt.score, doubt.tag))
+                most = int(against[index].argmax())
+                doubts.append(
+                    Doubt(
+                        tag,
+                        float(its_spam[index]),
+                        float(its_filed[index]),
+                        self.names[most],
+                        float(its_filed[most]),
+                    )
+                )
+            found.append(sorted(doubts, key=lambda doubt: (-doubt.score, doubt.tag)))
         return found
+
+    def _against(self, filed: NDArray[np.float64]) -> NDArray[np.float64]:
+        """float64 `[names, names]`: how much each second name speaks against each first."""
+        return np.where(self.apart, filed, 0.0)
 
     def to_json(self) -> dict[str, Any]:
         """A form for a file and for a jsonb column."""
         return {
             "names": list(self.names),
+            "pairs": self.pairs.tolist(),
             "weights": [[round(float(cell), 5) for cell in row] for row in self.weights],
             "biases": [round(float(value), 5) for value in self.biases],
             "shares": [round(float(value), 6) for value in self.shares],
-            "kin": [np.flatnonzero(row).tolist() for row in self.kin],
+            "apart": [np.flatnonzero(row).tolist() for row in self.apart],
+            "implied": [np.flatnonzero(row).tolist() for row in self.implied],
+            "evidence": round(self.evidence, 5),
             "calibration": [round(value, 5) for value in self.calibration],
             "cutoff": round(self.cutoff, 5),
         }
@@ -126,37 +158,72 @@ class SpamJudge:
             ValueError: its parts do not fit each other or the vocabulary, or are no numbers.
         """
         names = tuple(value["names"])
+        if len(set(names)) != len(names) or any(name != name.lower() for name in names):
+            raise ValueError("a name stands twice, or is not in lower case")
+        pairs = np.asarray(value["pairs"], np.intp).reshape(-1, 2)
+        if ((pairs < 0) | (pairs >= tags)).any():
+            raise ValueError("a pair names a tag outside the vocabulary")
         weights = np.asarray(value["weights"], np.float32).reshape(len(names), -1)
         biases = np.asarray(value["biases"], np.float32)
         shares = np.asarray(value["shares"], np.float32)
-        kin = np.zeros((len(names), tags), np.bool_)
-        if weights.shape != kin.shape or not biases.shape == shares.shape == (len(names),):
-            raise ValueError(f"{len(names)} names, {tags} tags, weights of {weights.shape}")
-        if len(value["kin"]) != len(names) or len({name.lower() for name in names}) != len(names):
-            raise ValueError("a name stands twice, or has no kin")
-        for row, its in zip(kin, value["kin"], strict=True):
-            if its and not 0 <= min(its) <= max(its) < tags:
-                raise ValueError("kin outside the vocabulary")
-            row[its] = True
+        if weights.shape != (len(names), tags + len(pairs)) or not (
+            biases.shape == shares.shape == (len(names),)
+        ):
+            raise ValueError(f"{len(names)} names and {tags} tags do not fit the weights")
+        apart = _flags(value["apart"], len(names), len(names))
+        if (apart != apart.T).any():
+            raise ValueError("a name is apart from another, which is not apart from it")
         intercept, by_share, by_all = map(float, value["calibration"])
-        cutoff = float(value["cutoff"])
-        numbers = [*weights.flat, *biases, *shares, intercept, by_share, by_all, cutoff]
-        if not np.isfinite(numbers).all():
+        evidence, cutoff = float(value["evidence"]), float(value["cutoff"])
+        numbers = [intercept, by_share, by_all, evidence, cutoff]
+        if not all(np.isfinite(part).all() for part in (weights, biases, shares, numbers)):
             raise ValueError("something is no finite number")
-        return cls(names, weights, biases, shares, kin, (intercept, by_share, by_all), cutoff)
+        return cls(
+            names,
+            pairs,
+            weights,
+            biases,
+            shares,
+            apart,
+            _flags(value["implied"], len(names), tags),
+            evidence,
+            (intercept, by_share, by_all),
+            cutoff,
+        )
 
 
-def logits(scores: NDArray[np.float32]) -> NDArray[np.float64]:
-    """float64, of the same shape: the scores' log odds, bounded; NaN counts as 0."""
-    bounded = np.clip(np.nan_to_num(scores.astype(np.float64)), _SURE, 1 - _SURE)
-    return np.log(bounded / (1 - bounded))
+def features(scores: NDArray[np.float32], pairs: NDArray[np.intp]) -> NDArray[np.float64]:
+    """float64 `[n, tags + pairs]`: the scores' log odds, bounded, and products of some.
+
+    Args:
+        scores: float32 `[n, tags]`; NaN counts as undecided.
+        pairs: int `[pairs, 2]`, the tags whose log odds are multiplied.
+    """
+    bounded = np.clip(np.nan_to_num(scores.astype(np.float64), nan=0.5), _SURE, 1 - _SURE)
+    # A quarter: linear and multiplied ones are then of one size, and one penalty fits both.
+    odds = np.log(bounded / (1 - bounded)) / 4
+    return np.hstack([odds, odds[:, pairs[:, 0]] * odds[:, pairs[:, 1]]])
 
 
 def reason(doubt: Doubt) -> str:
     """One sentence for people."""
-    hundredth = round(100 * doubt.share)
-    share = f"about {hundredth} in 100" if hundredth else "hardly any"
     return (
-        f"The photos show {doubt.shown}; of products that look so, {share} are filed under "
-        f"{doubt.tag}."
+        f"Of products whose photos look like these, {_in_hundred(doubt.instead_share)} are filed "
+        f"under {doubt.instead} and {_in_hundred(doubt.share)} under {doubt.tag}."
     )
+
+
+def _in_hundred(share: float) -> str:
+    hundredths = round(100 * share)
+    return f"{hundredths} in 100" if hundredths else "hardly any"
+
+
+def _flags(rows: Sequence[Sequence[int]], count: int, width: int) -> NDArray[np.bool_]:
+    if len(rows) != count:
+        raise ValueError(f"{len(rows)} rows for {count} names")
+    flags = np.zeros((count, width), np.bool_)
+    for flag, its in zip(flags, rows, strict=True):
+        if its and not 0 <= min(its) <= max(its) < width:
+            raise ValueError("a row names what is not there")
+        flag[its] = True
+    return flags

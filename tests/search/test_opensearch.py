@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import Engine
 
 from dev.fleet import Fleet
-from search.follow import Entry, Follower, rewind
 from search.opensearch import OpenSearchIndex
+from shared.db.follow import Entry, Follower, rewind
 from shared.errors import IndexAway, SetupError
 from shared.settings import Settings
 from tests.marketplace import event, record, rows, tag_all

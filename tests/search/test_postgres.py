@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import Engine, text
 
 from dev.fleet import Fleet
-from search.follow import Follower, rewind
 from search.postgres import NAME, PostgresIndex
 from search.query import Found, Query, related, search
+from shared.db.follow import Follower, rewind
 from shared.settings import Settings
 from tests.marketplace import event, record, register, rows, tag_all
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from shared.domain.related import RelatedTags
+from shared.domain.spam import SpamJudge
 from shared.errors import ArtifactError
 from worker.model.manifest import (
     CARD,
@@ -26,12 +27,14 @@ from worker.model.manifest import (
     MAX_MANIFEST_BYTES,
     MODEL,
     RELATED,
+    SPAM,
     FileEntry,
     InputSize,
     Manifest,
     Provenance,
     RelatedFile,
     RelatedSettings,
+    SpamFile,
     version_of,
 )
 
@@ -43,6 +46,7 @@ class Artifact:
     manifest: Manifest
     model: bytes  #: the LiteRT flatbuffer, the very bytes whose hash was checked
     related: RelatedTags
+    spam: SpamJudge | None = None
 
     @property
     def version(self) -> str:
@@ -76,6 +80,8 @@ class Draft:
     metrics: Mapping[str, Any]
     provenance: Provenance
     related: RelatedSettings = field(default_factory=RelatedSettings)
+    spam: SpamJudge | None = None
+    created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
 def load(folder: Path) -> Artifact:
@@ -89,7 +95,12 @@ def load(folder: Path) -> Artifact:
     """
     manifest = _manifest(_read(folder, MANIFEST, MAX_MANIFEST_BYTES))
     contents = {name: _read_checked(folder, name, entry) for name, entry in manifest.files.items()}
-    return Artifact(manifest, contents[MODEL], _related(contents[RELATED], manifest))
+    return Artifact(
+        manifest,
+        contents[MODEL],
+        _related(contents[RELATED], manifest),
+        _spam(contents[SPAM], manifest) if SPAM in contents else None,
+    )
 
 
 def write(folder: Path, draft: Draft, card: str) -> Artifact:
@@ -113,6 +124,8 @@ def write(folder: Path, draft: Draft, card: str) -> Artifact:
         RELATED: json.dumps(related, separators=(",", ":")).encode(),
         CARD: card.encode(),
     }
+    if draft.spam is not None:
+        contents[SPAM] = json.dumps(draft.spam.to_json(), separators=(",", ":")).encode()
     contents[MANIFEST] = _manifest_text(draft, contents).encode()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -130,16 +143,45 @@ def write(folder: Path, draft: Draft, card: str) -> Artifact:
     return artifact
 
 
+def write_spam(folder: Path, judge: SpamJudge) -> Artifact:
+    """Gives the artifact in `folder` another judge of spam; its version stays.
+
+    Raises:
+        ArtifactError: there is no sound artifact, or the disk does not take it.
+    """
+    known = load(folder)
+    manifest = known.manifest
+    card = read_plain(folder, CARD, MAX_FILE_BYTES)
+    draft = Draft(
+        name=manifest.name,
+        model=known.model,
+        input=manifest.input,
+        preprocessing=manifest.preprocessing,
+        vocabulary=manifest.vocabulary,
+        thresholds=manifest.thresholds,
+        parents=manifest.parents,
+        related_names=known.related.names,
+        related_matrix=known.related.matrix,
+        metrics=manifest.metrics,
+        provenance=manifest.provenance,
+        related=manifest.related,
+        spam=judge,
+        created_at=manifest.created_at,
+    )
+    return write(folder, draft, (card or b"").decode(errors="replace"))
+
+
 def _manifest_text(draft: Draft, contents: Mapping[str, bytes]) -> str:
     files = {
         name: {"sha256": hashlib.sha256(contents[name]).hexdigest(), "bytes": len(contents[name])}
-        for name in (MODEL, RELATED)
+        for name in (MODEL, RELATED, SPAM)
+        if name in contents
     }
     manifest = {
         "format": FORMAT,
         "name": draft.name,
         "version": version_of(draft.name, hashlib.sha256(draft.model).hexdigest()),
-        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "created_at": draft.created_at.isoformat(timespec="seconds"),
         "preprocessing": draft.preprocessing,
         "input": draft.input.model_dump(),
         "vocabulary": list(draft.vocabulary),
@@ -185,6 +227,16 @@ def _related(content: bytes, manifest: Manifest) -> RelatedTags:
     if not set(found.names) & {tag.lower() for tag in manifest.vocabulary}:
         raise ArtifactError(f"{RELATED}: knows no tag of the vocabulary")
     return found
+
+
+def _spam(content: bytes, manifest: Manifest) -> SpamJudge:
+    try:
+        found = SpamFile.model_validate(_json(content))
+        return SpamJudge.from_json(found.model_dump(), len(manifest.vocabulary))
+    except ValidationError as error:
+        raise ArtifactError(f"{SPAM}: {_in_words(error)}") from None
+    except (OverflowError, RecursionError, ValueError) as error:
+        raise ArtifactError(f"{SPAM}: {error}") from None
 
 
 def _read_checked(folder: Path, name: str, entry: FileEntry) -> bytes:

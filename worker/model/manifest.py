@@ -18,6 +18,8 @@ FORMAT = 1
 #: The ways of making pixels that this code has; `worker.decode.pixels` implements them.
 KNOWN_PREPROCESSING = frozenset({"rgb-area-v1", "bgr-bilinear-v1"})
 MANIFEST, MODEL, RELATED, CARD = "manifest.json", "model.tflite", "related.json", "MODEL_CARD.md"
+#: The judge of keyword spam; a model without one doubts nobody.
+SPAM = "spam.json"
 MAX_FILE_BYTES = 64 << 20
 MAX_MANIFEST_BYTES = 1 << 20
 
@@ -93,8 +95,10 @@ class Manifest(Checked):
             raise ValueError(f"{len(self.vocabulary)} tags, {len(self.thresholds)} thresholds")
         if self.preprocessing not in KNOWN_PREPROCESSING:
             raise ValueError(f"preprocessing {self.preprocessing!r} is not known here")
-        if set(self.files) != {MODEL, RELATED}:
-            raise ValueError(f"files are {sorted(self.files)}, not {MODEL} and {RELATED}")
+        if set(self.files) - {SPAM} != {MODEL, RELATED}:
+            raise ValueError(
+                f"files are {sorted(self.files)}, not {MODEL} and {RELATED}, with or without {SPAM}"
+            )
         if self.version != version_of(self.name, self.files[MODEL].sha256):
             raise ValueError("the version does not belong to the model file")
         if unknown := {*self.parents, *self.parents.values()} - set(self.vocabulary):
@@ -109,6 +113,21 @@ class RelatedFile(Checked):
 
     names: Annotated[list[TagName], Field(max_length=5000)]
     matrix: list[list[float]]
+
+
+class SpamFile(Checked):
+    """`spam.json`: what `SpamJudge` is made of; whether it fits together, that says."""
+
+    names: Annotated[list[TagName], Field(max_length=5000)]
+    pairs: list[Annotated[list[int], Field(min_length=2, max_length=2)]]
+    weights: list[list[float]]
+    biases: list[float]
+    shares: list[Annotated[float, Field(ge=0, le=1)]]
+    apart: list[list[int]]
+    implied: list[list[int]]
+    evidence: Annotated[float, Field(ge=0, le=1)]
+    calibration: Annotated[list[float], Field(min_length=3, max_length=3)]
+    cutoff: Annotated[float, Field(gt=0, le=1)]
 
 
 def version_of(name: str, model_sha256: str) -> str:

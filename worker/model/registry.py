@@ -11,7 +11,7 @@ from worker.model.store import Kept
 
 def decision_of(artifact: Artifact) -> Decision:
     """What turns this model's scores into tags, as its artifact says."""
-    return Decision(artifact.vocabulary, artifact.thresholds, artifact.related)
+    return Decision(artifact.vocabulary, artifact.thresholds, artifact.related, artifact.spam)
 
 
 def register(

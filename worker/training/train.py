@@ -5,7 +5,7 @@
 import shlex
 import shutil
 from collections.abc import Callable, Collection
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,11 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.domain.related import RelatedTags
+from shared.domain.spam import SpamJudge
 from shared.domain.thresholds import FittedThresholds, fit_for_hamming, fit_single
 from shared.settings import Settings
+from worker.judging import spam_fit
 from worker.judging.report import judge
 from worker.model.artifact import Artifact, Draft, write
 from worker.model.manifest import InputSize, Provenance
@@ -115,15 +118,13 @@ def train(
     show("exporting", None)
     exported = _export(learned, prepared)
     tagger = _tagger(exported, recipe, prepared)
-    thresholds = _thresholds(
-        tagger.scores(prepared.pixels[prepared.validation]),
-        prepared.truth[prepared.validation] > 0,
-        recipe,
-    )
+    scores = tagger.scores(prepared.pixels[prepared.validation])
+    thresholds = _thresholds(scores, prepared.truth[prepared.validation] > 0, recipe)
     show("judging", None)
     measured = _measured(tagger, prepared, thresholds.values)
     described = _described(order, learned, exported, thresholds, cluster.size)
     draft = _draft(prepared, recipe, exported, thresholds, measured=measured, described=described)
+    draft = replace(draft, spam=_spam_judge(draft, prepared, scores, order.seed))
     facts = CardFacts(
         photos=prepared.dataset.photos,
         train=prepared.photos(prepared.train),
@@ -236,6 +237,20 @@ def _draft(
             products=len({photo.product for photo in prepared.dataset.photos}),
             recipe=described,
         ),
+    )
+
+
+def _spam_judge(
+    draft: Draft, prepared: Prepared, scores: NDArray[np.float32], seed: int
+) -> SpamJudge | None:
+    """By the scores of the validation photos; None where too few products say what they are."""
+    return spam_fit.fit(
+        spam_fit.products_of(prepared.photos(prepared.validation), scores),
+        draft.vocabulary,
+        np.array(draft.thresholds, np.float32),
+        draft.parents,
+        RelatedTags(draft.related_names, draft.related_matrix),
+        seed=seed,
     )
 
 

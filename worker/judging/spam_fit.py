@@ -1,0 +1,256 @@
+"""Fits the judge of keyword spam, on products whose photos the network was not fitted to."""
+
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations_with_replacement
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import precision_recall_curve
+from threadpoolctl import threadpool_limits
+
+from shared.domain.related import RelatedTags
+from shared.domain.scores import fuse
+from shared.domain.spam import LEAST_SHARE, SpamJudge, features
+from worker.dataset.labelled import LabelledPhoto
+from worker.training.catalogue import table_of, tags_by_product
+
+#: A name with fewer products than this is not judged: nothing is known of how they look.
+MIN_PRODUCTS: Final = 15
+#: Tags whose logits are multiplied with each other; with all, weights would grow by the square.
+MAX_PAIRED_TAGS: Final = 24
+#: Names less similar than this speak against each other.
+APART_BELOW: Final = 0.1
+EVIDENCE: Final = 0.1
+#: Planted: of all listings, so many carry spam, each one to three words.
+SPAMMED: Final = 0.5
+MAX_PLANTED: Final = 3
+#: Above the 0.95 that is wanted of other listings: a cutoff flatters the data it was chosen on.
+PRECISION: Final = 0.96
+#: Fewer flagged tags say little about their precision.
+MIN_FLAGGED: Final = 50
+_FOLDS: Final = 10
+#: Who adds what is chance: calibration and cutoff are taken over so many draws.
+_DRAWS: Final = 5
+_STRENGTH: Final = 0.1  # inverse of the penalty
+
+
+@dataclass(frozen=True)
+class Products:
+    """Products with the scores of their photos and what they are truly filed under.
+
+    Attributes:
+        ids: the products.
+        scores: float32 `[products, tags]`, fused over each one's photos.
+        names: the true names of each: labels and cleaned path segments.
+        sources: where the photos of each come from.
+    """
+
+    ids: tuple[str, ...]
+    scores: NDArray[np.float32]
+    names: tuple[frozenset[str], ...]
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One word of one seller."""
+
+    product: int  #: place in `Products`
+    name: str
+    planted: bool
+
+
+def products_of(photos: Sequence[LabelledPhoto], scores: NDArray[np.float32]) -> Products:
+    """Joins the photos of each product; a photo that the model failed on counts as not there.
+
+    Args:
+        photos: rows.
+        scores: float32 `[photos, tags]`; NaN where the model failed.
+    """
+    usable = np.flatnonzero(np.isfinite(scores).all(axis=1))
+    rows: dict[str, list[int]] = {}
+    for row, photo in ((row, photos[row]) for row in usable.tolist()):
+        rows.setdefault(photo.product, []).append(row)
+    names = tags_by_product(photos)
+    return Products(
+        ids=tuple(rows),
+        scores=fuse(
+            scores[[row for its in rows.values() for row in its]],
+            [len(its) for its in rows.values()],
+        ),
+        names=tuple(frozenset(names[product]) for product in rows),
+        sources=tuple(photos[its[0]].source for its in rows.values()),
+    )
+
+
+@threadpool_limits.wrap(limits=1)  # so small that threads cost more than they give
+def fit(
+    products: Products,
+    vocabulary: Sequence[str],
+    thresholds: NDArray[np.float32],
+    parents: Mapping[str, str],
+    related: RelatedTags,
+    *,
+    seed: int = 0,
+) -> SpamJudge | None:
+    """A judge of the names that are frequent enough; None where no name is.
+
+    The filing models are fitted to all products. Calibration and cutoff come from models that did
+    not see the product they judge, on planted spam.
+
+    Args:
+        products: not among those the network was fitted to.
+        vocabulary: the model's tags.
+        thresholds: float32 `[tags]`.
+        parents: tag -> the tag above it.
+        related: says which names go together.
+        seed: plants the spam.
+    """
+    counts = Counter(name for its in products.names for name in its)
+    names = tuple(name for name in related.names if counts[name] >= MIN_PRODUCTS)
+    if len(names) < 2:  # one name alone has nothing that speaks against it
+        return None
+    pairs = _pairs(products.scores, thresholds)
+    carries = table_of(products.names, names) > 0
+    place = [related.names.index(name) for name in names]
+    apart = related.matrix[np.ix_(place, place)] < APART_BELOW
+    np.fill_diagonal(apart, val=False)
+    judge = SpamJudge(
+        names=names,
+        pairs=pairs,
+        weights=np.zeros((len(names), 0), np.float32),
+        biases=np.zeros(len(names), np.float32),
+        shares=carries.mean(axis=0).astype(np.float32),
+        apart=apart,
+        implied=_implied(names, vocabulary, parents),
+        evidence=EVIDENCE,
+        calibration=(0.0, 0.0, 0.0),
+        cutoff=1.0,
+    )
+    said = [word for draw in range(_DRAWS) for word in plant(products, names, seed=seed + draw)]
+    fold = np.random.default_rng(seed).integers(0, _FOLDS, len(products.ids))
+    unseen = [_with_filing(judge, products.scores, carries, fold != part) for part in range(_FOLDS)]
+    calibrated = _calibrated(unseen, fold, products, said)
+    unseen = [replace(one, calibration=calibrated) for one in unseen]
+    cutoff = _cutoff(unseen, fold, products, said, thresholds)
+    everything = np.ones(len(products.ids), np.bool_)
+    whole = _with_filing(judge, products.scores, carries, everything)
+    return replace(whole, calibration=calibrated, cutoff=cutoff)
+
+
+def plant(
+    products: Products, names: Sequence[str], *, seed: int, spammed: float = SPAMMED
+) -> list[Said]:
+    """What sellers say: their products' true names, and some add others, the more popular first.
+
+    Args:
+        products: what is sold.
+        names: words that can be judged; others are left out.
+        seed: decides who adds what.
+        spammed: the share of sellers who do.
+    """
+    chance = random.Random(seed)  # noqa: S311  # plants examples, guards nothing
+    judged = frozenset(names)
+    counts = Counter(name for its in products.names for name in its & judged)
+    popular = sorted(counts)
+    weights = [counts[name] for name in popular]
+    said: list[Said] = []
+    for product, its in enumerate(products.names):
+        said += [Said(product, name, planted=False) for name in sorted(its & judged)]
+        if popular and chance.random() < spammed:
+            drawn = chance.choices(popular, weights, k=chance.randint(1, MAX_PLANTED))
+            said += [
+                Said(product, name, planted=True)
+                for name in dict.fromkeys(drawn)
+                if name not in its
+            ]
+    return said
+
+
+def spam_scores(
+    judge: SpamJudge,
+    products: Products,
+    thresholds: NDArray[np.float32],
+    said: Sequence[Said],
+) -> NDArray[np.float64]:
+    """float64 `[said]`: how likely each word is spam, 0 where nothing speaks against it."""
+    place = {name: index for index, name in enumerate(judge.names)}
+    spam, _ = judge.spam(products.scores, products.scores >= thresholds)
+    return spam[[word.product for word in said], [place[word.name] for word in said]]
+
+
+def _pairs(scores: NDArray[np.float32], thresholds: NDArray[np.float32]) -> NDArray[np.intp]:
+    frequent = np.argsort(-(scores >= thresholds).sum(axis=0), kind="stable")[:MAX_PAIRED_TAGS]
+    return np.array(list(combinations_with_replacement(sorted(frequent.tolist()), 2)), np.intp)
+
+
+def _implied(
+    names: Sequence[str], vocabulary: Sequence[str], parents: Mapping[str, str]
+) -> NDArray[np.bool_]:
+    place = {name: index for index, name in enumerate(names)}
+    implied = np.zeros((len(names), len(vocabulary)), np.bool_)
+    for column, tag in enumerate(vocabulary):
+        above: str | None = tag
+        while above is not None:
+            if above.lower() in place:
+                implied[place[above.lower()], column] = True
+            above = parents.get(above)
+    return implied
+
+
+def _with_filing(
+    judge: SpamJudge,
+    scores: NDArray[np.float32],
+    carries: NDArray[np.bool_],
+    rows: NDArray[np.bool_],
+) -> SpamJudge:
+    """The judge with filing models of some rows."""
+    given = features(scores[rows], judge.pairs)
+    weights = np.zeros((len(judge.names), given.shape[1]), np.float32)
+    biases = np.full(len(judge.names), -10.0, np.float32)
+    for index, filed in enumerate(carries[rows].T):
+        if filed.all():
+            biases[index] = 10.0
+        elif filed.any():
+            model = LogisticRegression(C=_STRENGTH, solver="newton-cholesky").fit(given, filed)
+            weights[index], biases[index] = model.coef_[0], model.intercept_[0]
+    return replace(judge, weights=weights, biases=biases)
+
+
+def _calibrated(
+    unseen: Sequence[SpamJudge], fold: NDArray[np.int64], products: Products, said: Sequence[Said]
+) -> tuple[float, float, float]:
+    filed = np.zeros((len(products.ids), len(unseen[0].names)))
+    for part, judge in enumerate(unseen):
+        filed[fold == part] = judge.filed(products.scores[fold == part])
+    place = {name: index for index, name in enumerate(unseen[0].names)}
+    names = [place[word.name] for word in said]
+    shares = np.maximum(filed[[word.product for word in said], names], LEAST_SHARE)
+    of_all = np.maximum(unseen[0].shares[names], LEAST_SHARE)
+    planted = [word.planted for word in said]
+    model = LogisticRegression(C=10).fit(np.log(np.c_[shares, of_all]), planted)
+    return float(model.intercept_[0]), float(model.coef_[0][0]), float(model.coef_[0][1])
+
+
+def _cutoff(
+    unseen: Sequence[SpamJudge],
+    fold: NDArray[np.int64],
+    products: Products,
+    said: Sequence[Said],
+    thresholds: NDArray[np.float32],
+) -> float:
+    """The lowest that gives the precision; 1 where none does."""
+    of_fold = np.stack([spam_scores(judge, products, thresholds, said) for judge in unseen])
+    scores = of_fold[fold[[word.product for word in said]], np.arange(len(said))]
+    precision, _, cutoffs = precision_recall_curve([word.planted for word in said], scores)
+    flagged = len(said) - np.searchsorted(np.sort(scores), cutoffs)
+    good = cutoffs[(precision[:-1] >= PRECISION) & (flagged >= MIN_FLAGGED) & (cutoffs > 0)]
+    return float(good.min()) if len(good) else 1.0
