@@ -63,6 +63,7 @@ def search_quality(
     from bench.search_quality import plot, report  # noqa: PLC0415
     from bench.search_quality.products import products  # noqa: PLC0415
     from worker.decode import pixels  # noqa: PLC0415
+    from worker.judging.provenance import model_facts  # noqa: PLC0415
 
     plan = Plan(draws=draws, spam_words=spam_words, seed=seed, ranking=ranking_of(ranking))
     pixels.configure()
@@ -72,13 +73,12 @@ def search_quality(
     if not queries:
         raise SetupError(f"nothing to look for: no name has {minimum} products of this part")
     facts = {
-        "model": artifact.version,
-        "part": part,
+        "model": model_facts(artifact),
+        "data": listed.data,
         "products": len(listed.filed),
         "photos": sum(map(len, listed.scores.values())),
         "unreadable": listed.unreadable,
         "without_words": sum(not words for words in listed.filed.values()),
-        "seed": seed,
         "minimum": minimum,
         "spam_words": spam_words,
         "draws": draws,
@@ -87,9 +87,10 @@ def search_quality(
         "systems": [asdict(system) for system in SYSTEMS],
     }
     console.print(
-        "{model}, {part} part: {photos:,} photos of {products:,} products, {without_words:,} of "
-        "them filed nowhere; {unreadable} unreadable photos. Seed {seed}, {draws} draws, "
-        "{spam_words} words of spam, {ranking}.".format(**facts | {"ranking": plan.ranking}),
+        f"{artifact.version}: {facts['photos']:,} photos of {facts['products']:,} products, "
+        f"{facts['without_words']:,} of them filed nowhere; {listed.unreadable} unreadable photos. "
+        f"{draws} draws from seed {seed}, {spam_words} words of spam. {plan.ranking}. "
+        f"{listed.data['warning']}",
         markup=False,
     )
     with ExitStack() as stack:

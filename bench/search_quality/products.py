@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from shared.errors import DatasetError
 from worker.dataset.labelled import LabelledPhoto, Part, read_dataset
 from worker.judging.labelled_scores import choose, score
+from worker.judging.provenance import data_facts
 from worker.model.artifact import Artifact
 from worker.training.catalogue import tags_by_product
 
@@ -25,6 +27,7 @@ class Products:
     scores: Mapping[str, Mapping[str, Scores]]  #: product -> photo -> float32 `[tags]`
     others: Sequence[LabelledPhoto]  #: the photos of the other parts
     unreadable: int  #: photos; their products are listings all the same
+    data: Mapping[str, Any]  #: what was judged, and whether that flatters; see `data_facts`
 
 
 def products(
@@ -70,4 +73,5 @@ def products(
         scores={name: scores[name] for name in names},
         others=tuple(photo for photo in dataset.photos if photo.photo not in apart),
         unreadable=len(listed) - sum(map(len, scores.values())),
+        data=data_facts(dataset, [found], artifact, part=part, seed=seed, leave_out=()),
     )

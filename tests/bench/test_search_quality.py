@@ -278,7 +278,8 @@ def test_the_command_judges_a_small_data_set_and_says_all_of_it(tmp_path: Path) 
     out = tmp_path / "out"
     search_quality(data=data, minimum=3, draws=2, resamples=50, limit=12, out=out)
     told = json.loads((out / "search_quality.json").read_text())
-    assert (told["part"], told["products"], told["photos"]) == ("test", 12, 24)
+    assert (told["data"]["part"], told["products"], told["photos"]) == ("test", 12, 24)
+    assert not told["data"]["trained_on"]
     assert {query["words"]: query["group"] for query in told["queries"]} == {
         "camera & photo": "inside",
         "cameras": "below",
