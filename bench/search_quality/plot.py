@@ -4,7 +4,7 @@
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -26,10 +26,11 @@ def points(found: Cells) -> bytes:
     groups: list[Group] = [
         group for group in GROUPS if any(its[group] for its in by_scenario.values())
     ]
+    systems = list(dict.fromkeys(s for its in by_scenario.values() for g in groups for s in its[g]))
     figure = Figure(figsize=(11, 2.9 * len(groups) + 1.3), layout="constrained")
     panels = figure.subplots(len(groups), 1, sharex=True, squeeze=False)[:, 0]
     for axes, group in zip(panels, groups, strict=True):
-        _panel(axes, {name: its[group] for name, its in by_scenario.items()})
+        _panel(axes, {name: its[group] for name, its in by_scenario.items()}, systems)
         axes.set(ylabel=f"nDCG@{TOP}", ylim=(-0.02, 1.02))
         axes.set_title(TITLES[group], fontsize=9)
     names = [name.replace(", ", ",\n").replace(" of ", "\nof ") for name in by_scenario]
@@ -40,10 +41,13 @@ def points(found: Cells) -> bytes:
     return buffer.getvalue()
 
 
-def _panel(axes: Axes, by_scenario: Mapping[str, Mapping[str, Cell]]) -> None:
-    systems = list(dict.fromkeys(system for its in by_scenario.values() for system in its))
+def _panel(
+    axes: Axes, by_scenario: Mapping[str, Mapping[str, Cell]], systems: Sequence[str]
+) -> None:
     for place, system in enumerate(systems):
-        its = [cells[system] for cells in by_scenario.values()]
+        its = [cells[system] for cells in by_scenario.values() if system in cells]
+        if not its:
+            continue
         means = np.array([cell.mean for cell in its])
         low, high = np.array([cell.interval for cell in its]).T
         offset = (place / max(1, len(systems) - 1) - 0.5) * _WIDTH

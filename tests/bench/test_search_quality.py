@@ -235,7 +235,11 @@ def test_a_market_answers_by_what_its_sellers_say_and_its_photos_show(market: Ma
     assert spammed[BOTH.name] == spammed[FILTERED.name] == (1, 1)
     assert _asked(market, CAMERA, Ranking(tags=0.0, seller_tags=1.0))[BOTH.name][0] < 1
     assert _asked(market, MUGS)[SELLER.name] == (1, 1)
-    market.say({"spam": [], "silent": []})
+    market.say({"spam": ["digital cameras"], "silent": []})
+    hidden = _asked(market, DIGITAL)
+    assert hidden[DEFAULT.name][0] < 0.6, "the spammer comes first"
+    level = (1 + 1 / np.log2(3)) / 2
+    assert hidden[FILTERED.name] == (pytest.approx(level), 1), "and does not show what is ticked"
     assert _asked(market, MUGS)[SELLER.name] == (0, 0), "what a seller says no more is not found"
 
 
