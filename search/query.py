@@ -14,7 +14,7 @@ _FACETS: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """How much a word counts by where it stands, in 0..1; `python -m bench.search_quality` judges.
+    """How much a word counts by where it stands, in 0..1; docs/search.md tells how it is judged.
 
     Attributes:
         tags: read off photos.

@@ -56,7 +56,7 @@ def search_quality(
 ) -> None:
     """What a buyer finds of held-out products by sellers' words, by photos' tags, and by both.
 
-    A real Postgres, the index and the queries of `tagger search`, and the model as it serves; five
+    A real Postgres, the index and the queries of `tagger search`, and the model as it serves; a few
     minutes on two cores.
     """
     # Seconds to import, and whoever only asks for help should not wait.
