@@ -9,11 +9,29 @@ from sqlalchemy import Connection, text
 from search.postgres import WEIGHTS
 from shared.db.decisions import Decisions
 
-#: How much a word counts by where it stands: related tags, seller's tags, title, tags.
-_RANKS: Final = "{0.1, 0.3, 0.7, 1.0}"
-#: What is found by related tags alone comes behind what the words themselves find.
-_EXPANDED: Final = 0.2
 _FACETS: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """How much a word counts by where it stands, in 0..1; docs/search.md tells how it is judged.
+
+    Attributes:
+        tags: read off photos.
+        title: the seller's.
+        seller_tags: the seller's.
+        related_tags: that go with the photos' tags.
+        expanded: times `tags`, for a tag that stands for the words.
+    """
+
+    tags: float = 1.0
+    title: float = 0.7
+    seller_tags: float = 0.3
+    related_tags: float = 0.1
+    expanded: float = 0.2
+
+
+RANKING: Final = Ranking()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +74,14 @@ class Found:
     facets: dict[str, int] = field(default_factory=dict[str, int])
 
 
-def search(connection: Connection, query: Query, language: str, *, limit: int = 10) -> Found:
+def search(
+    connection: Connection,
+    query: Query,
+    language: str,
+    *,
+    limit: int = 10,
+    ranking: Ranking = RANKING,
+) -> Found:
     """The listings that fit best; the newest first where no word is looked for.
 
     Args:
@@ -64,6 +89,7 @@ def search(connection: Connection, query: Query, language: str, *, limit: int = 
         query: what is looked for.
         language: the one that the index was made with.
         limit: the most hits.
+        ranking: what fits better than what.
     """
     expanded = " || ".join(
         f"phraseto_tsquery(CAST(:language AS regconfig), :expand{n})"
@@ -78,8 +104,9 @@ def search(connection: Connection, query: Query, language: str, *, limit: int = 
             "sources": [WEIGHTS[source] for source in query.sources],
             "tags": [tag.lower() for tag in query.tags],
             "without": [tag.lower() for tag in query.without],
-            "ranks": _RANKS,
-            "expanded": _EXPANDED,
+            # From D to A, see `WEIGHTS`.
+            "ranks": [ranking.related_tags, ranking.seller_tags, ranking.title, ranking.tags],
+            "expanded": ranking.expanded,
             "limit": limit,
             "facets": _FACETS,
         }
