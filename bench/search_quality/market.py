@@ -15,11 +15,11 @@ from bench.search_quality.wanted import Wanted
 from producer.intake import Intake
 from producer.lines import Line
 from search import query as queries
-from search.follow import Follower
 from search.postgres import WEIGHTS, PostgresIndex
 from search.query import RANKING, Query, Ranking
 from shared.db import listings, photos
 from shared.db.decisions import Decisions
+from shared.db.follow import Follower
 from shared.db.photos import Claim, Settled
 from shared.domain.photo import Lane, Status
 from shared.errors import SetupError

@@ -53,7 +53,7 @@ def spam(
         )
     if judge is None:
         raise DatasetError(
-            f"too few products under each name: it takes {spam_fit.MIN_PRODUCTS}"
+            f"no judge: too few names with {spam_fit.MIN_PRODUCTS} products, or none precise enough"
             if fit
             else f"{artifact.version} has no judge of spam yet: --fit makes one"
         )

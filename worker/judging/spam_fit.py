@@ -101,7 +101,7 @@ def fit(
     *,
     seed: int = 0,
 ) -> SpamJudge | None:
-    """A judge of the names that are frequent enough; None where no name is.
+    """A judge of the names that are frequent enough.
 
     The filing models are fitted to all products. Calibration and cutoff come from models that did
     not see the product they judge, on planted spam.
@@ -113,6 +113,9 @@ def fit(
         parents: tag -> the tag above it.
         related: says which names go together.
         seed: plants the spam.
+
+    Returns:
+        None where hardly a name is frequent enough, or no cutoff is as precise as is wanted.
     """
     counts = Counter(name for its in products.names for name in its)
     names = tuple(name for name in related.names if counts[name] >= MIN_PRODUCTS)
@@ -141,6 +144,8 @@ def fit(
     calibrated = _calibrated(unseen, fold, products, said)
     unseen = [replace(one, calibration=calibrated) for one in unseen]
     cutoff = _cutoff(unseen, fold, products, said, thresholds)
+    if cutoff is None:
+        return None
     everything = np.ones(len(products.ids), np.bool_)
     whole = _with_filing(judge, products.scores, carries, everything)
     return replace(whole, calibration=calibrated, cutoff=cutoff)
@@ -246,11 +251,11 @@ def _cutoff(
     products: Products,
     said: Sequence[Said],
     thresholds: NDArray[np.float32],
-) -> float:
-    """The lowest that gives the precision; 1 where none does."""
+) -> float | None:
+    """The lowest that gives the precision."""
     of_fold = np.stack([spam_scores(judge, products, thresholds, said) for judge in unseen])
     scores = of_fold[fold[[word.product for word in said]], np.arange(len(said))]
     precision, _, cutoffs = precision_recall_curve([word.planted for word in said], scores)
     flagged = len(said) - np.searchsorted(np.sort(scores), cutoffs)
     good = cutoffs[(precision[:-1] >= PRECISION) & (flagged >= MIN_FLAGGED) & (cutoffs > 0)]
-    return float(good.min()) if len(good) else 1.0
+    return float(good.min()) if len(good) else None

@@ -80,9 +80,11 @@ def plot(report: Mapping[str, Any]) -> bytes:
     left, right = figure.subplots(1, 2)
     curve = report["curve"]
     left.plot([row["recall"] for row in curve], [row["precision"] for row in curve])
-    left.plot(report["recall"]["median"], report["precision"]["median"], "o", label="at the cutoff")
+    if report["precision"]["median"] is not None:
+        at = report["recall"]["median"], report["precision"]["median"]
+        left.plot(*at, "o", label="at the cutoff")
+        left.legend()
     left.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
-    left.legend()
     bins = report["calibration"]
     right.plot([0, 1], [0, 1], color="#7f7f7f", linestyle=":")
     right.plot([row["mean_score"] for row in bins], [row["share_spam"] for row in bins], "o-")

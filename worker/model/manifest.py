@@ -25,6 +25,7 @@ MAX_MANIFEST_BYTES = 1 << 20
 
 TagName = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^\S.*\S$|^\S$")]
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$")]
+Weight = Annotated[float, Field(ge=-1e6, le=1e6)]
 Side = Annotated[int, Field(ge=8, le=1024)]
 
 
@@ -120,13 +121,13 @@ class SpamFile(Checked):
 
     names: Annotated[list[TagName], Field(max_length=5000)]
     pairs: list[Annotated[list[int], Field(min_length=2, max_length=2)]]
-    weights: list[list[float]]
-    biases: list[float]
+    weights: list[list[Weight]]
+    biases: list[Weight]
     shares: list[Annotated[float, Field(ge=0, le=1)]]
     apart: list[list[int]]
     implied: list[list[int]]
     evidence: Annotated[float, Field(ge=0, le=1)]
-    calibration: Annotated[list[float], Field(min_length=3, max_length=3)]
+    calibration: Annotated[list[Weight], Field(min_length=3, max_length=3)]
     cutoff: Annotated[float, Field(gt=0, le=1)]
 
 

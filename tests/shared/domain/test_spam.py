@@ -92,26 +92,26 @@ def test_it_comes_back_out_of_json_as_it_was() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("changed", "why"),
-    [
-        ({"names": ["camera", "cable", "camera"]}, "stands twice"),
-        ({"names": ["Camera", "cable", "bag"]}, "lower case"),
-        ({"names": ["camera", "cable"]}, "do not fit the weights"),
-        ({"pairs": [[0, 2]]}, "outside the vocabulary"),
-        ({"pairs": [[-1, 0]]}, "outside the vocabulary"),
-        ({"pairs": [[0, 1]]}, "do not fit the weights"),
-        ({"weights": [[1, 2, 3]] * 3}, "do not fit the weights"),
-        ({"biases": [0, 0]}, "do not fit the weights"),
-        ({"shares": [0.1]}, "do not fit the weights"),
-        ({"apart": [[1], [], []]}, "not apart from it"),
-        ({"apart": [[1], [0, 3], []]}, "what is not there"),
-        ({"implied": [[2], [], []]}, "what is not there"),
-        ({"implied": [[]]}, "1 rows for 3 names"),
-        ({"cutoff": float("nan")}, "no finite number"),
-        ({"calibration": [1.0, float("inf"), 0.0]}, "no finite number"),
-    ],
-)
+_SPOILT: list[tuple[dict[str, Any], str]] = [
+    ({"names": ["camera", "cable", "camera"]}, "stands twice"),
+    ({"names": ["Camera", "cable", "bag"]}, "lower case"),
+    ({"names": ["camera", "cable"]}, "do not fit the weights"),
+    ({"pairs": [[0, 2]]}, "outside the vocabulary"),
+    ({"pairs": [[-1, 0]]}, "outside the vocabulary"),
+    ({"pairs": [[0, 1]]}, "do not fit the weights"),
+    ({"weights": [[1, 2, 3]] * 3}, "do not fit the weights"),
+    ({"biases": [0, 0]}, "do not fit the weights"),
+    ({"shares": [0.1]}, "do not fit the weights"),
+    ({"apart": [[1], [], []]}, "not apart from it"),
+    ({"apart": [[1], [0, 3], []]}, "what is not there"),
+    ({"implied": [[2], [], []]}, "what is not there"),
+    ({"implied": [[]]}, "1 rows for 3 names"),
+    ({"cutoff": float("nan")}, "no finite number"),
+    ({"calibration": [1.0, float("inf"), 0.0]}, "no finite number"),
+]
+
+
+@pytest.mark.parametrize(("changed", "why"), _SPOILT)
 def test_parts_that_do_not_fit_are_refused(changed: dict[str, Any], why: str) -> None:
     with pytest.raises(ValueError, match=why):
         SpamJudge.from_json({**JUDGE.to_json(), **changed}, tags=2)
