@@ -36,6 +36,8 @@ PRODUCT = "listing-tagger"
 _OPERATOR = re.compile(
     r"https?://[!-'*-.0-?A-\[\]-~]+(/[!-'*-\[\]-~]*)?|[!-'*-.0-9;-?A-\[\]-~]+@[!-'*-?A-\[\]-~]+"
 )
+#: As browsers write it (RFC 6454, section 6.2).
+_HTTPS_ORIGIN = r"^https://[a-z0-9.-]+(:[0-9]{1,5})?$"
 _PRINTABLE = re.compile(r"[!-~]([ -~]*[!-~])?")
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -264,6 +266,13 @@ class Settings(PhotoLimits):
     search_language: Annotated[str, Field(pattern="^[a-z_]{1,63}$")] = "english"
     #: Where `tagger index` goes instead of Postgres: http(s)://[user:password@]host[:port].
     index_url: SecretStr | None = None
+
+    # Review
+    #: What browsers see `tagger review` under, as https://host[:port]; beyond this machine it is
+    #: needed, with a server in front that ends TLS.
+    review_origin: Annotated[str, Field(pattern=_HTTPS_ORIGIN)] | None = None
+    #: How long a reviewer stays signed in.
+    review_session_s: PositiveInt = 43_200
 
     # Logs
     log_format: Annotated[str, Field(pattern="^(auto|console|json)$")] = "auto"

@@ -10,7 +10,7 @@ import uvicorn
 from sqlalchemy import Engine
 
 from producer.http.app import make_app
-from producer.http.connection import bounded
+from shared.connection import bounded
 from producer.http.signatures import read_keys
 from shared.errors import SetupError
 from shared.settings import Settings
