@@ -2,7 +2,8 @@
 
 Nothing here looks at a whole table. Flags are read along an index by score, tags along an index by
 tag and score from each tag's threshold on, as many of each as a page has; what was voted on
-already is stepped over, one look into the votes' primary key each.
+already is stepped over, one look into the votes' primary key each; and so are flags of other
+listings where only those with one tag are wanted.
 """
 
 from collections.abc import Mapping
@@ -125,11 +126,12 @@ def _reached(connection: Connection, place: Place, decisions: Decisions) -> dict
     return {id_: values[tag] for tag, id_ in models.tag_ids(connection, wanted).items()}
 
 
-_FLAGGED_OF_TAG: Final = """(EXISTS (
-    SELECT FROM listing_flag
-    WHERE listing_flag.listing_id = one.listing_id AND lower(subject) = :tag) OR EXISTS (
-    SELECT FROM listing_tag JOIN tag ON tag.id = tag_id
-    WHERE listing_tag.listing_id = one.listing_id AND tag.name = :tag))"""
+# No EXISTS: of two in an OR, Postgres would make hashes of whole tables.
+_FLAGGED_OF_TAG: Final = """coalesce(
+    (SELECT true FROM listing_flag
+        WHERE listing_flag.listing_id = one.listing_id AND lower(subject) = :tag LIMIT 1),
+    (SELECT true FROM listing_tag WHERE listing_tag.listing_id = one.listing_id
+        AND tag_id = (SELECT id FROM tag WHERE name = :tag) LIMIT 1), false)"""
 
 #: A listing stands where its highest flag does.
 _FLAGGED: Final = """

@@ -34,9 +34,7 @@ class Page:
         """GETs, following nothing."""
         return self.http.get(self.url + path, headers=headers, allow_redirects=False, timeout=60)
 
-    def post(
-        self, path: str, form: Mapping[str, str] | bytes, **headers: str
-    ) -> requests.Response:
+    def post(self, path: str, form: Mapping[str, str] | bytes, **headers: str) -> requests.Response:
         """Posts a form as a page of this server would; headers change that."""
         given = {"Origin": self.url, **{name.replace("_", "-"): h for name, h in headers.items()}}
         return self.http.post(
