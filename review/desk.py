@@ -20,6 +20,7 @@ from review.thresholds import thresholds
 from shared.db import votes
 from shared.db.decisions import Decisions
 from shared.db.votes import TAG, Verdict
+from shared.domain.photo import Status
 from shared.errors import ModelUnknown, PhotoError
 from shared.settings import Settings
 
@@ -197,7 +198,7 @@ class Desk:
 def _chosen(listing: Listing, wanted: str) -> Photo | None:
     """The photo that is asked for; else the first that was tagged, or the first."""
     by_id = {str(photo.id): photo for photo in listing.photos}
-    tagged = [photo for photo in listing.photos if photo.tags]
+    tagged = [photo for photo in listing.photos if photo.status == Status.TAGGED]
     return by_id.get(wanted) or next(iter(tagged or listing.photos), None)
 
 

@@ -46,7 +46,6 @@ class Photo:
     number: int  #: 1, 2, 3, ... in the listing
     status: str
     error_code: str | None
-    tags: dict[str, float]  #: its own, before they were fused
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +134,8 @@ def _opinions(cast: Sequence[Row[Any]], reviewer_id: int) -> defaultdict[tuple[s
 def _photos(connection: Connection, listing_id: int) -> list[Photo]:
     rows = connection.execute(
         text("""
-            SELECT id, status, error_code,
-                (SELECT coalesce(json_agg(json_build_array(name, score) ORDER BY rank), '[]')
-                    FROM photo_tag JOIN tag ON tag.id = tag_id
-                    WHERE photo_id = photo.id) AS tags
-            FROM photo WHERE listing_id = :id ORDER BY position, id LIMIT :limit
+            SELECT id, status, error_code FROM photo
+            WHERE listing_id = :id ORDER BY position, id LIMIT :limit
         """),
         {"id": listing_id, "limit": PHOTOS},
     )
@@ -149,7 +145,6 @@ def _photos(connection: Connection, listing_id: int) -> list[Photo]:
             number,
             row.status,
             row.error_code if row.status == Status.FAILED else None,
-            dict(row.tags),
         )
         for number, row in enumerate(rows, start=1)
     ]

@@ -32,7 +32,7 @@ _TABLES: Final = {
     # table            producer  worker  analyst  reviewer
     "listing":         ("SIU",   "SU",   "S",    "S"),
     "photo":           ("SIUD",  "SU",   "S",    "S"),
-    "photo_tag":       ("",      "SID",  "S",    "S"),
+    "photo_tag":       ("",      "SID",  "S",    ""),
     "listing_tag":     ("SID",   "SID",  "S",    "S"),
     "related_tag":     ("SID",   "SID",  "S",    ""),
     "listing_flag":    ("",      "",     "S",    "S"),

@@ -4,6 +4,7 @@ import http.client
 import re
 import secrets
 import socket
+from html.parser import HTMLParser
 from urllib.parse import urlencode, urlsplit
 
 import pytest
@@ -57,7 +58,7 @@ def test_a_made_up_cookie_is_no_session(serve: Serve, cookie: str) -> None:
 def test_a_changed_cookie_is_no_session_and_the_real_one_is_out_of_scripts_reach(
     page: Page, serve: Serve, engine: Engine
 ) -> None:
-    token = page.http.cookies["review_session"]
+    token = str(page.http.cookies["review_session"])
     for changed in (token[:-1], token + "A", token.swapcase(), token[::-1]):
         answer = serve().get("/", Cookie=f"review_session={changed}")
         assert answer.headers["location"] == "/sign-in"
@@ -136,11 +137,35 @@ _HOSTILE = (
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',
     "' onmouseover='alert(1)",
-    "{{ 7 * 7 }}{% raw %}",
+    "{{ 7919 * 7919 }}{% raw %}",
     "</title></textarea><svg/onload=alert(1)>",
     "javascript:alert(1)",
     "\u202eevil\u2066",
 )
+
+
+class _Elements(HTMLParser):
+    """What a browser would make of a page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.scripts: list[str] = []
+        self.handlers: list[str] = []
+        self.places: list[str] = []  #: that something leads to or comes from
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if name.startswith("on") or name == "style":
+                self.handlers.append(f"{tag} {name}")
+            if name in {"href", "src", "action", "formaction", "srcset", "data", "xlink:href"}:
+                self.places.append(value or "")
+        if tag == "script":
+            self.scripts.append((dict(attrs).get("src") or "").partition("?")[0])
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
 
 
 @pytest.mark.parametrize("word", _HOSTILE)
@@ -168,13 +193,13 @@ def test_what_a_seller_writes_is_shown_and_never_code(
         answer = page.get(path)
         assert answer.status_code == 200, path
         body = answer.text
-        assert "<script>alert" not in body
-        assert "<img src=x" not in body
-        assert "<svg/onload" not in body
-        assert not re.search(r"<[^>]* on\w+=", body)
-        assert "49" not in re.sub(r"\d{3,}|[0-9a-f]{12,}", "", body)
-        assert "\u202e" not in re.sub(r"<[^>]*>", "", body)
-        assert not re.search(r'(href|src|action)="(?![/#])', body)
+        found = _Elements(body)
+        assert found.scripts == ["/static/review.js"]
+        assert not found.handlers
+        assert all(place.startswith(("/", "#")) for place in found.places), found.places
+        assert not any(place.startswith("//") for place in found.places)
+        assert "\u202e" not in found.text
+        assert "62710561" not in body
         assert fields(body)["csrf"] == page.csrf
     assert page.get(f"/precision?{asked}").status_code == 404
 

@@ -11,7 +11,7 @@ from worker.decode.reencode import upright_size
 from worker.decode.sniff import Header
 
 #: What is left of the brightness of a place that did not matter.
-_DIM: Final = 0.28
+_DIM: Final = 0.4
 _QUALITY: Final = 88
 
 
@@ -42,7 +42,7 @@ def lit_up(
     )
     rows, columns = photo.shape[:2]
     spread = cv2.resize(heat, (columns, rows), interpolation=cv2.INTER_CUBIC)
-    light = np.clip(spread, 0, 1)[:, :, None]
+    light = np.sqrt(np.clip(spread, 0, 1))[:, :, None]
     grey = cv2.cvtColor(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     mixed = photo * light + grey * (_DIM * (1 - light))
     _, encoded = cv2.imencode(
