@@ -39,6 +39,7 @@ def review(
         ) from None
     settings = load_settings()
     logs.configure(settings, role="review")
+    logs.divert_native_output()
     engine = make_engine(settings, role="review", connections=application.CONNECTIONS)
     server.serve(settings, engine, host, port)
 
