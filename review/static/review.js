@@ -11,9 +11,17 @@ function current() {
   return held || all(".subject").find((one) => !one.dataset.voted) || null;
 }
 
+// Seen also while the window has no focus, as when somebody comes back to it by mouse.
+function mark(element) {
+  all(".here").forEach((one) => one.classList.remove("here"));
+  const subject = element.closest(".subject");
+  if (subject) subject.classList.add("here");
+}
+
 function focusOn(element) {
   if (!element) return;
   element.focus({ preventScroll: true });
+  mark(element);
   element.scrollIntoView({ block: "nearest" });
 }
 
@@ -76,6 +84,8 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   action();
 });
+
+document.addEventListener("focusin", (event) => mark(event.target));
 
 // After a vote the address names the next subject; else the first one without a vote is next.
 document.addEventListener("DOMContentLoaded", () => {

@@ -114,6 +114,13 @@ def test_moving_about_and_the_other_keys(browser: Browser, page: Page) -> None:
     for key, at in (("j", 1), ("ArrowDown", 2), ("j", 3), ("j", 3), ("k", 2), ("k", 1), ("k", 0)):
         browser.press(key)
         assert browser.focused() == f"s{at}"
+    # Where one is can be seen, also on the page that a key leads to.
+    browser.press("j", "w")
+    browser.wait_for(lambda: "where=" in browser.url and browser.focused() == "s1")
+    outline = "getComputedStyle(document.getElementById('s1')).outlineStyle"
+    browser.wait_for(lambda: browser.run(outline) == "solid")
+    browser.press("w")  # the plain photo again
+    browser.wait_for(lambda: "where=" not in browser.url and browser.focused())
     browser.press("?")
     assert browser.run("document.getElementById('keys').open")
     assert "where the network looked" in browser.text("#keys")
