@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from dev.cli import app as dev_commands
 from producer import cli as producer_commands
 from producer.events_cli import app as event_commands
+from review.cli import app as review_commands
 from search import cli as search_commands
 from shared import cli as shared_commands
 from shared.db.session import in_words
@@ -45,6 +46,7 @@ app.command()(shared_commands.compact_feed)
 app.command()(search_commands.index)
 app.command()(search_commands.search)
 app.command()(trust_commands.flag)
+app.add_typer(review_commands, name="review")
 app.add_typer(dataset_commands, name="dataset")
 app.add_typer(model_commands.app, name="model")
 app.add_typer(dev_commands, name="dev")

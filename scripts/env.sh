@@ -69,3 +69,17 @@ use_environment() {
     exit 1
   }
 }
+
+# Chromium for the tests that need a browser, where this is root on a Debian; others skip them.
+install_browser() {
+  if command -v chromium >/dev/null && command -v chromedriver >/dev/null; then
+    return
+  fi
+  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+    return
+  fi
+  say "Installing chromium and chromium-driver for the browser tests ..."
+  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+    --no-install-recommends chromium chromium-driver; } >/dev/null 2>&1 ||
+    say "They cannot be had; the browser tests will be skipped."
+}

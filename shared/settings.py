@@ -36,6 +36,8 @@ PRODUCT = "listing-tagger"
 _OPERATOR = re.compile(
     r"https?://[!-'*-.0-?A-\[\]-~]+(/[!-'*-\[\]-~]*)?|[!-'*-.0-9;-?A-\[\]-~]+@[!-'*-?A-\[\]-~]+"
 )
+#: As browsers write it (RFC 6454, section 6.2).
+_HTTPS_ORIGIN = r"^https://[a-z0-9.-]+(:[0-9]{1,5})?$"
 _PRINTABLE = re.compile(r"[!-~]([ -~]*[!-~])?")
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -271,6 +273,13 @@ class Settings(PhotoLimits):
     restricted_tags: Annotated[frozenset[str], NoDecode] = frozenset()
     #: Whether flags are only noted in `listing_flag`; else documents mention them.
     flags_shadow: bool = True
+
+    # Review
+    #: What browsers see `tagger review` under, as https://host[:port]; beyond this machine it is
+    #: needed, with a server in front that ends TLS.
+    review_origin: Annotated[str, Field(pattern=_HTTPS_ORIGIN)] | None = None
+    #: How long a reviewer stays signed in.
+    review_session_s: PositiveInt = 43_200
 
     # Logs
     log_format: Annotated[str, Field(pattern="^(auto|console|json)$")] = "auto"

@@ -10,8 +10,8 @@ import uvicorn
 from sqlalchemy import Engine
 
 from producer.http.app import make_app
-from producer.http.connection import bounded
 from producer.http.signatures import read_keys
+from shared.connection import bounded
 from shared.errors import SetupError
 from shared.settings import Settings
 

@@ -1,4 +1,4 @@
-"""Who may do what: four roles of Postgres, and what the processes of each need of every table.
+"""Who may do what: five roles of Postgres, and what the processes of each need of every table.
 
 None of them logs in. A login is made by an operator and granted one of them:
 
@@ -19,7 +19,8 @@ class Role(StrEnum):
 
     PRODUCER = "tagger_producer"  #: `tagger produce` and `tagger relay`
     WORKER = "tagger_worker"  #: `tagger worker`, and whoever changes models and thresholds
-    ANALYST = "tagger_analyst"  #: reads everything: people, `tagger feed`, `tagger model list`
+    ANALYST = "tagger_analyst"  #: reads all but secrets: people, `tagger feed`, `model list`
+    REVIEWER = "tagger_reviewer"  #: `tagger review` and the people it lets in
     MIGRATOR = "tagger_migrator"  #: owns the tables: `tagger migrate`
 
 
@@ -28,35 +29,39 @@ VERBS: Final = tuple(_VERBS.values())
 
 #: By their first letters. What goes away with a row by ON DELETE CASCADE needs no privilege.
 _TABLES: Final = {
-    # table            producer  worker  analyst
-    "listing":         ("SIU",   "SU",   "S"),
-    "photo":           ("SIUD",  "SU",   "S"),
-    "photo_tag":       ("",      "SID",  "S"),
-    "listing_tag":     ("SID",   "SID",  "S"),
-    "related_tag":     ("SID",   "SID",  "S"),
-    "listing_flag":    ("SIUD",  "S",    "S"),
-    "photo_look":      ("SIUD",  "",     "S"),
-    "tag":             ("S",     "SIU",  "S"),
-    "model":           ("S",     "SIU",  "S"),
-    "decision":        ("S",     "SIU",  "S"),
-    "promotion":       ("",      "SI",   "S"),
-    "shadow_score":    ("",      "SIU",  "S"),
-    "training_run":    ("SU",    "SIU",  "S"),
-    "search_feed":     ("SID",   "SI",   "S"),
-    "feed_head":       ("SU",    "SU",   "S"),
-    "search_document": ("SIUD",  "",     "S"),
-    "index_cursor":    ("SIUD",  "",     "S"),
-    "index_refusal":   ("SIUD",  "",     "S"),
+    # table            producer  worker  analyst  reviewer
+    "listing":         ("SIU",   "SU",   "S",    "S"),
+    "photo":           ("SIUD",  "SU",   "S",    "S"),
+    "photo_tag":       ("",      "SID",  "S",    ""),
+    "listing_tag":     ("SID",   "SID",  "S",    "S"),
+    "related_tag":     ("SID",   "SID",  "S",    ""),
+    "listing_flag":    ("SIUD",  "S",    "S",    "S"),
+    "photo_look":      ("SIUD",  "",     "S",    ""),
+    "tag":             ("S",     "SIU",  "S",    "S"),
+    "model":           ("S",     "SIU",  "S",    "S"),
+    "decision":        ("S",     "SIU",  "S",    "S"),
+    "promotion":       ("",      "SI",   "S",    ""),
+    "shadow_score":    ("",      "SIU",  "S",    ""),
+    "training_run":    ("SU",    "SIU",  "S",    ""),
+    "search_feed":     ("SID",   "SI",   "S",    ""),
+    "feed_head":       ("SU",    "SU",   "S",    ""),
+    "search_document": ("SIUD",  "",     "S",    ""),
+    "index_cursor":    ("SIUD",  "",     "S",    ""),
+    "index_refusal":   ("SIUD",  "",     "S",    ""),
     # Lines as a marketplace sent them: whose words a listing's are, these are too, and the
     # people who ask why something was rejected are analysts.
-    "rejected_event":  ("SIUD",  "",     "S"),
-    "webhook_delivery": ("SIUD", "",    "S"),
-    "alembic_version": ("",      "",     "S"),
+    "rejected_event":  ("SIUD",  "",     "S",    ""),
+    "webhook_delivery": ("SIUD", "",    "S",    ""),
+    # Hashes of passwords and of what browsers are known by are nobody's to read.
+    "reviewer":        ("",      "",     "",     "SIU"),
+    "review_session":  ("",      "",     "",     "SID"),
+    "vote":            ("",      "",     "S",    "SIUD"),
+    "alembic_version": ("",      "",     "S",    ""),
 }  # fmt: skip
 #: A number for each claim. Columns that count by themselves need no privilege on their sequence.
 _SEQUENCES: Final = {"fencing_token": Role.WORKER}
 
-_GRANTEES: Final = (Role.PRODUCER, Role.WORKER, Role.ANALYST)
+_GRANTEES: Final = (Role.PRODUCER, Role.WORKER, Role.ANALYST, Role.REVIEWER)
 #: Each relation, with the verbs that each role may use on it; the migrator owns them all.
 PRIVILEGES: Final = {
     table: {

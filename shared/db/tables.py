@@ -297,6 +297,11 @@ class ListingFlag(Table):
     """A doubt about a listing, with its reason in words. It never blocks anything."""
 
     __tablename__ = "listing_flag"
+    # What reviewers are shown first, of all kinds and of one.
+    __table_args__ = (
+        Index(None, "score", "listing_id"),
+        Index(None, "kind", "score", "listing_id"),
+    )
 
     listing_id: Mapped[int] = mapped_column(
         ForeignKey("listing.id", ondelete="CASCADE"), primary_key=True
@@ -448,3 +453,52 @@ class WebhookDelivery(Table):
     webhook_id: Mapped[str] = mapped_column(primary_key=True, comment="mark of the key:webhook-id")
     content_sha256: Mapped[bytes]
     seen_at: Mapped[datetime] = mapped_column(server_default=func.now(), index=True)
+
+
+class Reviewer(Table):
+    """Somebody who looks at tags and flags and votes on them."""
+
+    __tablename__ = "reviewer"
+
+    id: Mapped[int] = mapped_column(Integer(), Identity(always=True), primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    password: Mapped[str | None] = mapped_column(comment="scrypt; null: may not sign in")
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class ReviewSession(Table):
+    """A reviewer who is signed in, in one browser."""
+
+    __tablename__ = "review_session"
+
+    token_sha256: Mapped[bytes] = mapped_column(primary_key=True)
+    reviewer_id: Mapped[int] = mapped_column(Integer(), ForeignKey("reviewer.id"), index=True)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    expires_at: Mapped[datetime]
+
+
+class Vote(Table):
+    """What a reviewer says of a tag of a listing, or of a flag."""
+
+    __tablename__ = "vote"
+    __table_args__ = (
+        _one_of("verdict", ["accept", "reject"]),
+        Index(None, "reviewer_id", "voted_at"),
+    )
+
+    listing_id: Mapped[int] = mapped_column(
+        ForeignKey("listing.id", ondelete="CASCADE"), primary_key=True
+    )
+    kind: Mapped[str] = mapped_column(primary_key=True, comment="'tag', or the flag's kind")
+    subject: Mapped[str] = mapped_column(
+        primary_key=True, comment="the tag, or what the flag is about"
+    )
+    reviewer_id: Mapped[int] = mapped_column(Integer(), ForeignKey("reviewer.id"), primary_key=True)
+    verdict: Mapped[str]
+    score: Mapped[float | None] = mapped_column(
+        comment="the tag's or flag's at that time; null: a tag that the model did not give"
+    )
+    model_id: Mapped[int | None] = mapped_column(
+        Integer(), comment="whose tag it was, or the champion at that time"
+    )
+    voted_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())

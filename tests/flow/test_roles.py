@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 import time
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
@@ -9,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import requests
 from sqlalchemy import Engine
 
 from dev.fleet import Fleet
@@ -19,6 +21,7 @@ from shared.db.roles import Role
 from shared.settings import Settings
 from tests.logins import login
 from tests.marketplace import event, rows
+from tests.review.conftest import fields
 from tests.settled import assert_quiet, assert_settled, wait_until_settled
 from tests.worker.model.renamed import renamed
 
@@ -154,3 +157,59 @@ def test_a_training_is_asked_for_rung_for_and_taken_under_these_roles(
     assert fleet.stop() == {"relay": 0, "training": 0}
     assert "permission" not in fleet.log("training") + fleet.log("relay")
     shop.refused(Role.ANALYST, "train", "--queue", "--data", "nothing", "--out", "model")
+
+
+def test_reviewers_vote_by_a_process_that_may_do_no_more_than_it_needs(
+    engine: Engine,
+    fleet: Fleet,
+    shop: _Shop,
+    photos: list[PhotoFile],
+    origin: Origin,
+    tmp_path: Path,
+) -> None:
+    """From tagged photos to labels: a real page, its photos and maps, votes, a data set."""
+    shop.start(Role.PRODUCER, "relay", "relay")
+    shop.start(Role.WORKER, "worker", "worker", "--processes", "1")
+    write_events(photos, origin.url, tmp_path / "events.jsonl")
+    shop.run(Role.PRODUCER, "produce", "events.jsonl")
+    wait_until_settled(engine, len(photos))
+    password = shop.run(Role.REVIEWER, "review", "add", "kim").strip()
+    shop.start(Role.REVIEWER, "review", "review", "--port", "0")
+    _wait_for(lambda: "review.listening" in fleet.log("review"))
+    [listening] = [line for line in fleet.log("review").splitlines() if "review.listening" in line]
+    url = f"http://127.0.0.1:{json.loads(listening)['port']}"
+    with requests.Session() as http:
+        signed = {"name": "kim", "password": password}
+        http.post(f"{url}/sign-in", signed, headers={"Origin": url}, timeout=60)
+        first = http.get(f"{url}/next", timeout=60)
+        listing = first.url.partition("?")[0].rpartition("/")[2]
+        voted = rows(
+            engine,
+            "SELECT name FROM listing_tag JOIN tag ON tag.id = tag_id WHERE listing_id = :id",
+            id=int(listing),
+        )
+        assert voted
+        for (tag,) in voted:
+            where = {"where": tag}
+            assert "lowers" in http.get(f"{url}/listing/{listing}", params=where, timeout=60).text
+            form = {
+                "csrf": fields(first.text)["csrf"],
+                "listing": listing,
+                "kind_of": "tag",
+                "subject": tag,
+                "verdict": "accept",
+            }
+            answer = http.post(f"{url}/vote", form, headers={"Origin": url}, timeout=60)
+            assert answer.url.startswith(f"{url}/listing/{listing}")
+        picture = re.search(r"/photo/\d+", first.text)
+        assert picture
+        assert http.get(url + picture[0], timeout=60).content.startswith(b"\xff\xd8\xff")
+    assert fleet.stop() == {"relay": 0, "worker": 0, "review": 0}
+    assert_quiet(fleet, "relay", "worker", "review")
+    precision = json.loads(shop.run(Role.ANALYST, "review", "precision", "--json"))
+    assert {row["subject"]: row["accepted"] for row in precision} == {tag: 1 for (tag,) in voted}
+    words = ("--votes", "--minimum-share", "0", "--out", "votes")
+    assert "1 photos" in shop.run(Role.ANALYST, "dataset", "prepare", *words)
+    for role in (Role.PRODUCER, Role.WORKER, Role.ANALYST):
+        shop.refused(role, "review", "add", "eve")
+    shop.run(Role.REVIEWER, "review", "remove", "kim")

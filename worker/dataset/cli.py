@@ -1,9 +1,10 @@
 """`tagger dataset`: a marketplace's catalogue to labelled photos on disk."""
 
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,10 +15,11 @@ from rich.table import Table
 
 from shared.domain.vocabulary import STOP_TAGS, clean_segment
 from shared.errors import DatasetError, SetupError
-from shared.settings import load_photo_limits
+from shared.settings import load_photo_limits, load_settings
 
 if TYPE_CHECKING:
-    from worker.dataset.prepare import Prepared
+    from worker.dataset.prepare import Prepared, Progress
+    from worker.dataset.voted import Voted
 
 app = typer.Typer(help="Data sets: prepare and download.", no_args_is_help=True)
 
@@ -43,6 +45,13 @@ def prepare(
             "user_urls."
         ),
     ] = None,
+    votes: Annotated[
+        bool,
+        typer.Option(
+            "--votes",
+            help="Listings of the database whose tags reviewers have decided; needs DATABASE_URL.",
+        ),
+    ] = False,
     set_name: Annotated[
         str | None, typer.Option("--set", help="Name of this collection; else the file's.")
     ] = None,
@@ -61,8 +70,12 @@ def prepare(
     ] = 5,
     user: Annotated[int, typer.Option(min=0, help="Users' photos of a product at most.")] = 2,
     min_catalogue: Annotated[
-        int, typer.Option(min=0, help="Products with fewer catalogue photos are left out.")
-    ] = 2,
+        int | None,
+        typer.Option(
+            min=0,
+            help="Products with fewer catalogue photos are left out.  [2; with --votes 0]",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Which photos are sampled.")] = 0,
     drop_empty_categories: Annotated[
         bool,
@@ -88,20 +101,51 @@ def prepare(
     """
     with _needing_extra():
         from worker.dataset import prepare as preparing  # noqa: PLC0415  # DuckDB is an extra
-    request = preparing.PrepareRequest(
-        out=out,
-        metadata=_files(metadata),
-        reviews=_files(reviews),
-        products=_files(products),
-        set_name=set_name,
-        vocabulary=vocabulary,
-        minimum_share=minimum_share,
-        stop_tags=STOP_TAGS if stop_tag is None else frozenset(map(clean_segment, stop_tag)),
-        sampling=preparing.Sampling(
-            catalogue, user, min_catalogue, seed, drop_empty_categories, paper_faithful
-        ),
-        memory_mb=memory_mb,
-    )
+    if min_catalogue is None:
+        min_catalogue = 0 if votes else 2
+    with _voted(votes) as voted:
+        request = preparing.PrepareRequest(
+            out=out,
+            metadata=_files(metadata),
+            reviews=_files(reviews),
+            products=_files(products),
+            voted=voted,
+            set_name=set_name,
+            vocabulary=vocabulary,
+            minimum_share=minimum_share,
+            stop_tags=STOP_TAGS if stop_tag is None else frozenset(map(clean_segment, stop_tag)),
+            sampling=preparing.Sampling(
+                catalogue, user, min_catalogue, seed, drop_empty_categories, paper_faithful
+            ),
+            memory_mb=memory_mb,
+        )
+        with _progress_bar() as show:
+            prepared = preparing.prepare(request, show)
+    _report(prepared, out)
+    if not prepared.photos:
+        raise DatasetError(
+            f"no photo is left: the table above and {out / 'report.md'} say which step dropped them"
+        )
+
+
+@contextmanager
+def _voted(wanted: bool) -> Generator["Voted | None"]:  # an option of the command
+    """What votes decide, in a file that goes when this ends."""
+    if not wanted:
+        yield None
+        return
+    from shared.db.session import make_engine  # noqa: PLC0415  # others need no server
+    from worker.dataset.voted import write_voted  # noqa: PLC0415
+
+    engine = make_engine(load_settings(), role="prepare", connections=1)
+    with TemporaryDirectory(prefix="tagger-votes-") as folder:
+        with engine.connect() as connection:
+            voted = write_voted(connection, Path(folder))
+        yield voted
+
+
+@contextmanager
+def _progress_bar() -> Generator["Callable[[Progress], None]"]:
     with Bar(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -113,7 +157,7 @@ def prepare(
     ) as bar:
         task = bar.add_task("looking at the files", total=None)
 
-        def show(progress: preparing.Progress) -> None:
+        def show(progress: "Progress") -> None:
             bar.update(
                 task,
                 description=progress.stage,
@@ -121,12 +165,7 @@ def prepare(
                 total=progress.total_bytes,
             )
 
-        prepared = preparing.prepare(request, show)
-    _report(prepared, out)
-    if not prepared.photos:
-        raise DatasetError(
-            f"no photo is left: the table above and {out / 'report.md'} say which step dropped them"
-        )
+        yield show
 
 
 def _files(patterns: list[str] | None) -> tuple[Path, ...]:

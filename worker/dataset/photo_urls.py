@@ -33,7 +33,8 @@ SELECT product_id, row_number, source, url, position, CASE
         WHEN contains(url, 'play') THEN 'video_thumbnail' END
     WHEN length(url) > 2048 OR NOT regexp_full_match(address, 'https?://[^/\\s][^\\s\\x00-\\x1f\\x7f]*')
         OR regexp_matches(url, '[\\s\\x00-\\x1f\\x7f\\\\]') THEN 'bad_url'
-    WHEN NOT regexp_matches(address, '^https?://[^/]+/.*\\.jpe?g$') THEN 'not_jpg'
+    WHEN NOT regexp_matches(address, '^https?://[^/]+/.*\\.jpe?g$') AND row_number >> 40 <> $voted
+        THEN 'not_jpg'
     WHEN regexp_matches(address, 'pk[a-z]{2}-play-[a-z]+-overlay') THEN 'video_thumbnail'
 END AS reason
 FROM taken_apart
@@ -55,6 +56,7 @@ def list_photos(
     findings: Findings,
     *,
     paper_faithful: bool,
+    voted: int | None = None,
     located: Callable[[int], str],
 ) -> None:
     """Makes the table `photo`: the distinct, usable URLs of the products.
@@ -64,10 +66,13 @@ def list_photos(
         findings: where the balance goes.
         paper_faithful: whether URLs are filtered as the notebooks did, by `.jpg` and `play`
             anywhere in them.
+        voted: the number of the file whose photos were tagged in service, whatever their names.
         located: a row number to the file and line it came from.
     """
     _known_reviews(connection, findings, located)
-    connection.execute(_ENTRIES, {"paper_faithful": paper_faithful})
+    connection.execute(
+        _ENTRIES, {"paper_faithful": paper_faithful, "voted": -1 if voted is None else voted}
+    )
     dropped: Counter[str] = Counter()
     [entries] = one_row(connection, "SELECT count(*) FROM entry")
     for reason, count, row_number, url in connection.execute("""

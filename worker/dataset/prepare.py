@@ -21,6 +21,7 @@ from worker.dataset.sampling import Sampling, sample_photos
 from worker.dataset.staging import staged
 from worker.dataset.utf8 import in_utf8
 from worker.dataset.vocabulary_file import read_vocabulary, write_vocabulary
+from worker.dataset.voted import Voted
 
 PHOTOS, VOCABULARY, REPORT = "photos.parquet", "vocabulary.json", "report.json"
 MAX_SET_CHARACTERS = 200
@@ -37,6 +38,11 @@ FROM sampled JOIN product USING (product_id) JOIN labelled_category USING (categ
 ORDER BY photo_id
 """
 
+_PREFER_VOTED = """
+DELETE FROM catalogue_row WHERE row_number >> 40 <> $voted
+    AND product IN (SELECT product FROM catalogue_row WHERE row_number >> 40 = $voted)
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class PrepareRequest:
@@ -46,6 +52,7 @@ class PrepareRequest:
     metadata: tuple[Path, ...] = ()
     reviews: tuple[Path, ...] = ()
     products: tuple[Path, ...] = ()
+    voted: Voted | None = None  #: these replace what the other files say of their products
     set_name: str | None = None  #: by default the stem of a product's metadata file
     vocabulary: Path | None = None
     minimum_share: float = 0.05
@@ -101,6 +108,7 @@ def prepare(
     ):
         run = _Run(request, connection, sources, on_progress)
         run.load()
+        voted = run.prefer_voted()
         faithful = request.sampling.paper_faithful
         run.say("merging rows")
         products = merge_rows(
@@ -118,7 +126,9 @@ def prepare(
             products=products,
         )
         run.say("filtering URLs")
-        list_photos(connection, run.findings, paper_faithful=faithful, located=run.located)
+        list_photos(
+            connection, run.findings, paper_faithful=faithful, voted=voted, located=run.located
+        )
         run.say("sampling photos")
         sample_photos(connection, run.findings, request.sampling)
         run.say("writing photos")
@@ -155,7 +165,7 @@ class _Run:
         for number, (role, source) in enumerate(self._sources):
             self._connection.execute(
                 "INSERT INTO source_set VALUES (?, ?)",
-                [number, self._request.set_name or _stem(source.path)],
+                [number, _stem(source.path) if self._is_voted(source) else self._set(source)],
             )
 
             def advance(count: int, source: Source = source) -> None:
@@ -163,6 +173,37 @@ class _Run:
                 self.say(f"reading {source.path.name}")
 
             loader.load(source, number, reviews=role == "reviews", advance=advance)
+
+    def prefer_voted(self) -> int | None:
+        """Drops what other files say of products that votes decide; the number of their file."""
+        voted = self._request.voted
+        if voted is None:
+            return None
+        self.findings.step(
+            "listings with votes",
+            "listings",
+            came_in=voted.listings + sum(voted.left_out.values()),
+            kept=voted.listings,
+            dropped=voted.left_out,
+        )
+        [number] = [n for n, (_, source) in enumerate(self._sources) if self._is_voted(source)]
+        [before] = one_row(self._connection, "SELECT count(*) FROM catalogue_row")
+        self._connection.execute(_PREFER_VOTED, {"voted": number})
+        [kept] = one_row(self._connection, "SELECT count(*) FROM catalogue_row")
+        self.findings.step(
+            "votes preferred",
+            "rows",
+            came_in=before,
+            kept=kept,
+            dropped={"of products that votes decide": before - kept},
+        )
+        return number
+
+    def _is_voted(self, source: Source) -> bool:
+        return self._request.voted is not None and source.path == self._request.voted.path
+
+    def _set(self, source: Source) -> str:
+        return self._request.set_name or _stem(source.path)
 
     def say(self, stage: str) -> None:
         """Tells how far it is."""
@@ -189,10 +230,15 @@ def _sources(request: PrepareRequest) -> list[tuple[Role, Source]]:
     roles: list[tuple[Role, tuple[Path, ...]]] = [
         ("metadata", request.metadata),
         ("products", request.products),
+        ("products", () if request.voted is None else (request.voted.path,)),
         ("reviews", request.reviews),
     ]
-    if not request.metadata and not request.products:
-        raise DatasetError("neither metadata nor products were given: --metadata or --products")
+    if not request.metadata and not request.products and request.voted is None:
+        raise DatasetError(
+            "neither metadata nor products were given: --metadata, --products or --votes"
+        )
+    if request.voted is not None and request.sampling.paper_faithful:
+        raise DatasetError("the paper had no votes: --votes does without --paper-faithful")
     if len(in_utf8(request.set_name or "")) > MAX_SET_CHARACTERS:
         raise DatasetError(f"a set's name has at most {MAX_SET_CHARACTERS} characters")
     for _, paths in roles:

@@ -1,0 +1,1 @@
+"""Where people look at flagged and uncertain listings, and say what is right."""

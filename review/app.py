@@ -1,0 +1,193 @@
+"""The review page as an ASGI application: its routes, and who may take them."""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import structlog
+from sqlalchemy import Engine
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from review import pages
+from review.desk import Desk
+from review.door import COOKIE, Door
+from review.forms import read_form
+from review.guard import Guard
+from review.place import Place, read_id
+from review.reviewers import Session
+from shared.db.session import DATABASE_ERRORS, in_words
+from shared.settings import Settings
+
+log = structlog.get_logger()
+
+#: Connections to Postgres.
+CONNECTIONS: Final = 8
+
+Shown = Callable[[Request, Session], Response]
+Done = Callable[[dict[str, str], Session], Response]
+
+
+def make_app(settings: Settings, engine: Engine, origins: frozenset[str]) -> ASGIApp:
+    """The application; it closes its connections to photos' hosts with its lifespan.
+
+    Args:
+        settings: all limits.
+        engine: with `CONNECTIONS`.
+        origins: that browsers see it under.
+    """
+    desk = Desk(engine, settings)
+    door = Door(engine, settings, secure=all(one.startswith("https:") for one in origins))
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
+        yield
+        desk.close()
+
+    app = Starlette(
+        routes=_Routes(settings, door, desk).all(),
+        exception_handlers={
+            HTTPException: _refused,
+            **dict.fromkeys(DATABASE_ERRORS, _away),
+            Exception: _unexpected,
+        },
+        lifespan=lifespan,
+    )
+    return Guard(app, origins)
+
+
+class _Routes:
+    """Which path leads where, and who may take it."""
+
+    def __init__(self, settings: Settings, door: Door, desk: Desk) -> None:
+        self._deadline_s = settings.body_deadline_s
+        self._door = door
+        self._desk = desk
+
+    def all(self) -> list[Route]:
+        """Every route; everything but the way in is for those who are signed in."""
+        desk, door = self._desk, self._door
+        return [
+            self._shown("/", lambda asked, session: desk.queue(_place(asked), session)),
+            self._shown(
+                "/listing/{id}",
+                lambda asked, session: desk.listing(
+                    _id(asked), _place(asked), session, asked.query_params
+                ),
+            ),
+            self._shown("/next", lambda asked, session: desk.next(_place(asked), session)),
+            self._shown("/previous", lambda asked, _: desk.previous(_place(asked))),
+            self._shown(
+                "/photo/{id}",
+                lambda asked, _: desk.photo(
+                    _id(asked), small=asked.query_params.get("size") == "small"
+                ),
+                picture=True,
+            ),
+            self._shown(
+                "/sight/{id}",
+                lambda asked, _: desk.sight(_id(asked), asked.query_params.get("tag", "")),
+                picture=True,
+            ),
+            self._shown(
+                "/precision",
+                lambda asked, session: desk.precision(asked.query_params.get("model", ""), session),
+            ),
+            self._done("/vote", desk.vote),
+            self._done("/undo", desk.undo),
+            self._done("/sign-out", door.sign_out),
+            Route("/sign-in", self._show_sign_in, methods=["GET"]),
+            Route("/sign-in", self._sign_in, methods=["POST"]),
+            Route("/static/{name}", _static, methods=["GET"]),
+            Route("/healthz", _healthz, methods=["GET"]),
+        ]
+
+    def _shown(self, path: str, show: Shown, *, picture: bool = False) -> Route:
+        """A page, or a picture."""
+
+        def answer(request: Request) -> Response:
+            session = self._door.session(request.cookies.get(COOKIE))
+            if session is not None:
+                return show(request, session)
+            if picture:
+                raise HTTPException(401, "Sign in first.")
+            return RedirectResponse("/sign-in", 303)
+
+        return Route(path, answer, methods=["GET"])
+
+    def _done(self, path: str, do: Done) -> Route:
+        """Something that changes something, for those who mean it."""
+
+        async def answer(request: Request) -> Response:
+            form = await read_form(request, self._deadline_s)
+            return await run_in_threadpool(self._do, do, form, request.cookies.get(COOKIE))
+
+        return Route(path, answer, methods=["POST"])
+
+    def _do(self, do: Done, form: dict[str, str], cookie: str | None) -> Response:
+        session = self._door.session(cookie)
+        if session is None:
+            return RedirectResponse("/sign-in", 303)
+        self._door.check(session, form)
+        return do(form, session)
+
+    def _show_sign_in(self, _request: Request) -> Response:
+        return self._door.page()
+
+    async def _sign_in(self, request: Request) -> Response:
+        form = await read_form(request, self._deadline_s)
+        return await run_in_threadpool(self._door.sign_in, form)
+
+
+def _place(request: Request) -> Place:
+    return Place.of(request.query_params)
+
+
+def _id(request: Request) -> int:
+    id_ = read_id(request.path_params["id"])
+    if id_ is None:
+        raise HTTPException(404)
+    return id_
+
+
+def _static(request: Request) -> Response:
+    found = pages.static(request.path_params["name"])
+    if found is None:
+        raise HTTPException(404)
+    return found
+
+
+def _healthz(_request: Request) -> Response:
+    return Response("alive", media_type="text/plain")
+
+
+_TITLES: Final = {
+    401: "Signed out",
+    403: "Not from here",
+    404: "Nothing is here",
+    405: "Not in that way",
+}
+
+
+def _refused(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101  # registered for it
+    title = _TITLES.get(error.status_code, "That did not work")
+    said = error.detail if error.status_code not in {404, 405} else "The queue is a good start."
+    answer = pages.message(error.status_code, title, said)
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+def _away(_request: Request, error: Any) -> Response:
+    log.warning("review.database_away", reason=in_words(error))
+    return pages.message(503, "Postgres is away", "Nothing is lost. Try again in a moment.")
+
+
+def _unexpected(_request: Request, _error: Exception) -> Response:
+    # Starlette raises it again afterwards, so that the server logs it.
+    return pages.message(500, "Something went wrong", "The server's log says what.")

@@ -1,0 +1,221 @@
+"""What a signed-in reviewer sees and does: the queue, a listing, its photos, votes, precision."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from sqlalchemy import Engine, text
+from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse, Response
+
+from review import pages
+from review.listing import Listing, Photo, flag_kinds, read_cards, read_listing
+from review.photos import LARGE, SMALL, PhotoDesk
+from review.place import Place, read_id
+from review.precision import precisions
+from review.queue import following, preceding
+from review.reasons import sentence, sentence_of
+from review.reviewers import Session
+from review.sight import Sight, Sights
+from review.thresholds import thresholds
+from shared.db import votes
+from shared.db.decisions import Decisions
+from shared.db.votes import TAG, Verdict
+from shared.domain.photo import Status
+from shared.errors import ModelUnknown, PhotoError
+from shared.settings import Settings
+
+#: Listings on a page of the queue.
+_PAGE: Final = 24
+#: Pictures of ours may be shown again by the same browser for so long.
+_PICTURE_S: Final = 300
+
+
+class Desk:
+    """Answers to those who are signed in. Any thread may call it."""
+
+    def __init__(self, engine: Engine, settings: Settings) -> None:
+        """Fetches and loads nothing yet."""
+        self._engine = engine
+        self._decisions = Decisions()
+        self._photos = PhotoDesk(settings)
+        self._sights = Sights(engine, settings, self._photos)
+
+    def close(self) -> None:
+        """Closes the connections to photos' hosts."""
+        self._photos.close()
+
+    def queue(self, place: Place, session: Session) -> Response:
+        """A page of listings that wait for a vote."""
+        with self._engine.connect() as connection:
+            keys = following(
+                connection, place, session.reviewer_id, self._decisions, limit=_PAGE + 1
+            )
+            cards = read_cards(connection, [key.listing_id for key in keys[:_PAGE]])
+            tags = thresholds(connection, self._decisions)
+            kinds = flag_kinds(connection)
+        return pages.page(
+            "queue.html",
+            session=session,
+            place=place,
+            kinds=kinds,
+            tags=[*tags],
+            rows=[
+                (key, place.at(key), cards[key.listing_id])
+                for key in keys[:_PAGE]
+                if key.listing_id in cards
+            ],
+            more=place.at(keys[_PAGE - 1]) if len(keys) > _PAGE else None,
+        )
+
+    def next(self, place: Place, session: Session) -> Response:
+        """On to the next listing that waits."""
+        with self._engine.connect() as connection:
+            found = following(connection, place, session.reviewer_id, self._decisions, limit=1)
+        if not found:
+            return RedirectResponse(f"/{place.at(None).query()}", 303)
+        return RedirectResponse(f"/listing/{found[0].listing_id}{place.at(found[0]).query()}", 303)
+
+    def previous(self, place: Place) -> Response:
+        """Back to the listing before."""
+        with self._engine.connect() as connection:
+            found = preceding(connection, place, self._decisions)
+        if found is None:
+            return RedirectResponse(f"/{place.at(None).query()}", 303)
+        return RedirectResponse(f"/listing/{found.listing_id}{place.at(found).query()}", 303)
+
+    def listing(
+        self, listing_id: int, place: Place, session: Session, asked: Mapping[str, str]
+    ) -> Response:
+        """One listing. `photo` in the query is the photo to show, `where` the tag to explain."""
+        with self._engine.connect() as connection:
+            listing = read_listing(connection, listing_id, session.reviewer_id, self._decisions)
+        if listing is None:
+            raise HTTPException(404)
+        photo = _chosen(listing, asked.get("photo", ""))
+        where = asked.get("where", "")
+        sight, unseen = self._seen(photo, where)
+        return pages.page(
+            "listing.html",
+            session=session,
+            place=place,
+            listing=listing,
+            photo=photo,
+            gone=_gone(photo),
+            where=where,
+            sight=sight,
+            unseen=unseen,
+            undo=place.fields,
+        )
+
+    def _seen(self, photo: Photo | None, where: str) -> tuple[Sight | None, str]:
+        if not where or photo is None:
+            return None, ""
+        try:
+            return self._sights.look(photo.id, where), ""
+        except PhotoError as error:
+            return None, f"{error.code}: {sentence(error)}"
+
+    def photo(self, photo_id: int, *, small: bool) -> Response:
+        """A photo, or a picture of why there is none."""
+        url = self._url(photo_id)
+        try:
+            body = self._photos.jpeg(url, SMALL if small else LARGE)
+        except PhotoError as error:
+            return pages.missing_photo(error.code, sentence(error), small=small)
+        return _picture(body)
+
+    def sight(self, photo_id: int, tag: str) -> Response:
+        """A photo, dark where hiding it did nothing to the tag's score."""
+        url = self._url(photo_id)
+        try:
+            heat = self._sights.look(photo_id, tag).occlusion.heat
+            body = self._photos.lit_up(url, heat, LARGE)
+        except PhotoError as error:
+            return pages.missing_photo(error.code, sentence(error), small=False)
+        return _picture(body)
+
+    def precision(self, version: str, session: Session) -> Response:
+        """What the votes say of each tag."""
+        with self._engine.connect() as connection:
+            try:
+                rows = precisions(connection, version or None)
+            except ModelUnknown:
+                raise HTTPException(404) from None
+            versions = connection.execute(
+                text("SELECT version FROM model ORDER BY id DESC LIMIT 50")
+            ).scalars()
+            return pages.page(
+                "precision.html",
+                session=session,
+                version=version,
+                versions=[*versions],
+                tags=[row for row in rows if row.kind == TAG],
+                flags=[row for row in rows if row.kind != TAG],
+            )
+
+    def vote(self, form: dict[str, str], session: Session) -> Response:
+        """Votes, and back to the listing, at its next subject."""
+        listing_id, at = _number(form.get("listing")), _number(form.get("at", "0"))
+        try:
+            verdict = Verdict(form.get("verdict", ""))
+        except ValueError:
+            raise HTTPException(400, "A vote accepts or rejects.") from None
+        kind, subject = form.get("kind_of", ""), form.get("subject", "")
+        if kind == TAG:
+            subject = subject.strip().lower()
+        vote = votes.Vote(session.reviewer_id, listing_id, kind, subject, verdict)
+        with self._engine.begin() as connection:
+            known = votes.cast(connection, vote)
+        if not known:
+            raise HTTPException(
+                409, "The listing does not have that any more, or no tag is called so."
+            )
+        shown = {name: form[name] for name in ("photo", "where") if form.get(name)}
+        query = Place.of(form).query(**shown)
+        return RedirectResponse(f"/listing/{listing_id}{query}#s{at + 1}", 303)
+
+    def undo(self, form: dict[str, str], session: Session) -> Response:
+        """Takes the newest vote back, and shows its listing."""
+        place = Place.of(form)
+        with self._engine.begin() as connection:
+            listing_id = votes.take_back(connection, session.reviewer_id)
+        if listing_id is None:
+            return RedirectResponse(f"/{place.at(None).query()}", 303)
+        if place.key is None or place.key.listing_id != listing_id:
+            place = place.at(None)
+        return RedirectResponse(f"/listing/{listing_id}{place.query()}", 303)
+
+    def _url(self, photo_id: int) -> str:
+        with self._engine.connect() as connection:
+            url = connection.execute(
+                text("SELECT url FROM photo WHERE id = :id"), {"id": photo_id}
+            ).scalar_one_or_none()
+        if url is None:
+            raise HTTPException(404)
+        return url
+
+
+def _chosen(listing: Listing, wanted: str) -> Photo | None:
+    """The photo that is asked for; else the first that was tagged, or the first."""
+    by_id = {str(photo.id): photo for photo in listing.photos}
+    tagged = [photo for photo in listing.photos if photo.status == Status.TAGGED]
+    return by_id.get(wanted) or next(iter(tagged or listing.photos), None)
+
+
+def _gone(photo: Photo | None) -> str:
+    """Why a photo was never seen, where that is known: no need to ask its host again."""
+    if photo is None or photo.error_code is None:
+        return ""
+    return f"{photo.error_code}: {sentence_of(photo.error_code)}"
+
+
+def _number(text: str | None) -> int:
+    number = read_id(text or "")
+    if number is None:
+        raise HTTPException(400, "That is no number.")
+    return number
+
+
+def _picture(body: bytes) -> Response:
+    headers = {"cache-control": f"private, max-age={_PICTURE_S}"}
+    return Response(body, media_type="image/jpeg", headers=headers)

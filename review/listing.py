@@ -1,0 +1,220 @@
+"""A listing as the page shows it: its photos, tags, flags, and what was voted."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, text
+
+from review.thresholds import thresholds
+from shared.db import votes
+from shared.db.decisions import Decisions
+from shared.db.votes import TAG, Verdict
+from shared.domain.photo import Status
+
+#: What is shown of the photos of a listing.
+PHOTOS: Final = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Opinions:
+    """The votes on one subject."""
+
+    mine: Verdict | None = None
+    accepted: int = 0  #: by others
+    rejected: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What can be voted on: a tag, or a flag."""
+
+    kind: str  #: 'tag', or the flag's
+    name: str  #: the tag, or what the flag is about
+    score: float | None  #: None for a tag that a reviewer added
+    opinions: Opinions
+    threshold: float | None = None  #: of a tag
+    reason: str = ""  #: of a flag
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """One photo's row."""
+
+    id: int
+    number: int  #: 1, 2, 3, ... in the listing
+    status: str
+    error_code: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """All that is shown of a listing."""
+
+    id: int
+    external_id: str
+    title: str
+    seller_tags: list[str]
+    photos: list[Photo]
+    more_photos: int  #: that are not shown
+    flags: list[Subject]
+    tags: list[Subject]
+    model_version: str | None
+    vocabulary: list[str] = field(default_factory=list[str])  #: of tags that it does not have
+
+
+def read_listing(
+    connection: Connection, listing_id: int, reviewer_id: int, decisions: Decisions
+) -> Listing | None:
+    """The listing; None where there is none, or it was deleted."""
+    row = connection.execute(
+        text("""
+            SELECT id, external_id, title, seller_tags,
+                (SELECT count(*) FROM photo WHERE listing_id = listing.id) AS photos
+            FROM listing WHERE id = :id AND deleted_at IS NULL
+        """),
+        {"id": listing_id},
+    ).one_or_none()
+    if row is None:
+        return None
+    opinions = _opinions(votes.of_listing(connection, listing_id), reviewer_id)
+    given = connection.execute(
+        text("""
+            SELECT name, score, model_id, version FROM listing_tag
+            JOIN tag ON tag.id = tag_id JOIN model ON model.id = model_id
+            WHERE listing_id = :id ORDER BY rank
+        """),
+        {"id": listing_id},
+    ).all()
+    photos = _photos(connection, listing_id)
+    reached = thresholds(connection, decisions, given[0].model_id if given else None)
+    tags = [
+        Subject(TAG, tag.name, tag.score, opinions[TAG, tag.name], reached.get(tag.name))
+        for tag in given
+    ]
+    known = {tag.name for tag in tags}
+    tags += [
+        Subject(TAG, name, None, its)
+        for (kind, name), its in sorted(opinions.items())
+        if kind == TAG and name not in known
+    ]
+    return Listing(
+        id=row.id,
+        external_id=row.external_id,
+        title=row.title,
+        seller_tags=row.seller_tags,
+        photos=photos,
+        more_photos=row.photos - len(photos),
+        flags=_flags(connection, listing_id, opinions),
+        tags=tags,
+        model_version=given[0].version if given else None,
+        vocabulary=[tag for tag in reached if tag not in {tag.name for tag in tags}],
+    )
+
+
+def _opinions(cast: Sequence[Row[Any]], reviewer_id: int) -> defaultdict[tuple[str, str], Opinions]:
+    mine: dict[tuple[str, str], Verdict] = {}
+    others: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for vote in cast:
+        subject = (vote.kind, vote.subject)
+        if vote.reviewer_id == reviewer_id:
+            mine[subject] = Verdict(vote.verdict)
+        else:
+            others[subject].append(vote.verdict)
+    found: defaultdict[tuple[str, str], Opinions] = defaultdict(Opinions)
+    for subject in {*mine, *others}:
+        its = others[subject]
+        found[subject] = Opinions(
+            mine.get(subject), its.count(Verdict.ACCEPT), its.count(Verdict.REJECT)
+        )
+    return found
+
+
+def _photos(connection: Connection, listing_id: int) -> list[Photo]:
+    rows = connection.execute(
+        text("""
+            SELECT id, status, error_code FROM photo
+            WHERE listing_id = :id ORDER BY position, id LIMIT :limit
+        """),
+        {"id": listing_id, "limit": PHOTOS},
+    )
+    return [
+        Photo(
+            row.id,
+            number,
+            row.status,
+            row.error_code if row.status == Status.FAILED else None,
+        )
+        for number, row in enumerate(rows, start=1)
+    ]
+
+
+def _flags(
+    connection: Connection, listing_id: int, opinions: dict[tuple[str, str], Opinions]
+) -> list[Subject]:
+    rows = connection.execute(
+        text("""
+            SELECT kind, subject, score, reason FROM listing_flag
+            WHERE listing_id = :id ORDER BY score DESC, kind, subject
+        """),
+        {"id": listing_id},
+    )
+    return [
+        Subject(
+            row.kind,
+            row.subject,
+            row.score,
+            opinions.get((row.kind, row.subject), Opinions()),
+            reason=row.reason,
+        )
+        for row in rows
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A listing in the list of those that wait."""
+
+    id: int
+    title: str
+    external_id: str
+    photo_id: int | None  #: the first one that was tagged
+    why: str  #: the kinds of its flags, or its least certain tag
+
+
+def read_cards(connection: Connection, listing_ids: Sequence[int]) -> dict[int, Card]:
+    """What the list of the queue shows of listings."""
+    rows = connection.execute(
+        text("""
+            SELECT id, external_id, title,
+                (SELECT photo.id FROM photo WHERE listing_id = listing.id AND status = 'tagged'
+                    ORDER BY position, photo.id LIMIT 1) AS photo_id,
+                coalesce(
+                    (SELECT string_agg(DISTINCT kind, ', ') FROM listing_flag
+                        WHERE listing_id = listing.id),
+                    (SELECT string_agg(name || ' ' || round(score::numeric, 2), ', '
+                            ORDER BY rank)
+                        FROM listing_tag JOIN tag ON tag.id = tag_id
+                        WHERE listing_id = listing.id), '') AS why
+            FROM listing WHERE id = ANY(:ids)
+        """),
+        {"ids": [*listing_ids]},
+    )
+    return {row.id: Card(row.id, row.title, row.external_id, row.photo_id, row.why) for row in rows}
+
+
+def flag_kinds(connection: Connection) -> list[str]:
+    """The kinds of flags there are, by stepping along their index."""
+    return [
+        *connection.execute(
+            text("""
+                WITH RECURSIVE step AS (
+                    (SELECT kind FROM listing_flag ORDER BY kind LIMIT 1)
+                    UNION ALL
+                    SELECT (SELECT kind FROM listing_flag WHERE kind > step.kind
+                        ORDER BY kind LIMIT 1) FROM step WHERE kind IS NOT NULL)
+                SELECT kind FROM step WHERE kind IS NOT NULL LIMIT 50
+            """)
+        ).scalars()
+    ]

@@ -1,0 +1,163 @@
+"""What a reviewer sees and does, over real HTTP."""
+
+import re
+
+import pytest
+from sqlalchemy import Engine
+
+from dev.listings import PhotoFile
+from dev.origin import Origin
+from shared.settings import Settings
+from tests.marketplace import rows
+from tests.review.conftest import Page, Serve, flag, listing, may_fetch
+
+
+@pytest.fixture
+def camera(engine: Engine, settings: Settings) -> int:
+    """A flagged listing with one tag."""
+    id_ = listing(engine, settings, "L1", [0.6, 0.1])
+    flag(engine, id_, 0.9)
+    return id_
+
+
+VOTES = "SELECT kind, subject, verdict, score, model_id FROM vote ORDER BY kind, subject"
+
+
+def test_a_listing_is_shown_with_its_flags_its_tags_and_their_scores(
+    page: Page, camera: int
+) -> None:
+    shown = page.get(f"/listing/{camera}").text
+    assert "A camera" in shown
+    assert "The photos show a camera." in shown
+    assert "score 0.60, threshold 0.50" in shown
+    assert f"/photo/{_first_photo(page, camera)}" in shown
+
+
+def _first_photo(page: Page, listing_id: int) -> str:
+    found = re.search(r"/photo/(\d+)", page.get(f"/listing/{listing_id}").text)
+    assert found
+    return found[1]
+
+
+def test_the_queue_leads_through_all_that_waits_and_ends(
+    engine: Engine, settings: Settings, page: Page, camera: int
+) -> None:
+    second = listing(engine, settings, "L2", [0.7, 0.1])
+    assert page.get("/").text.index("flagged</span>") > 0
+    first = page.get("/next").headers["location"]
+    assert first.startswith(f"/listing/{camera}?key=flagged")
+    query = first.partition("?")[2]
+    then = page.get(f"/next?{query}").headers["location"]
+    assert then.startswith(f"/listing/{second}?key=uncertain")
+    query = then.partition("?")[2]
+    assert page.get(f"/previous?{query}").headers["location"] == first
+    assert page.get(f"/next?{query}").headers["location"] == "/"
+    assert page.get("/previous").headers["location"] == "/"
+
+
+def test_a_vote_is_a_row_that_can_be_changed_and_taken_back(
+    engine: Engine, page: Page, camera: int
+) -> None:
+    answer = page.vote(camera, "camera", "accept", at="1", key="flagged:0.9:1")
+    assert answer.headers["location"] == f"/listing/{camera}?key=flagged%3A0.9%3A1#s2"
+    page.vote(camera, "bargain", "reject", kind_of="spam")
+    assert rows(engine, VOTES) == [
+        ("spam", "bargain", "reject", pytest.approx(0.9), 1),
+        ("tag", "camera", "accept", pytest.approx(0.6), 1),
+    ]
+    page.vote(camera, "camera", "reject")
+    assert rows(engine, VOTES)[1][2] == "reject"
+    assert 'data-voted="reject"' in page.get(f"/listing/{camera}").text
+    undone = page.post("/undo", {"csrf": page.csrf})
+    assert undone.headers["location"] == f"/listing/{camera}"
+    assert [row[1] for row in rows(engine, VOTES)] == ["bargain"]
+    page.post("/undo", {"csrf": page.csrf})
+    assert page.post("/undo", {"csrf": page.csrf}).headers["location"] == "/"
+    assert rows(engine, VOTES) == []
+
+
+def test_a_tag_that_the_model_missed_can_be_added_and_another_word_cannot(
+    engine: Engine, page: Page, camera: int
+) -> None:
+    assert page.vote(camera, " Cable ", "accept").status_code == 303
+    assert "added by a reviewer" in page.get(f"/listing/{camera}").text
+    assert page.vote(camera, "cable", "reject").status_code == 303  # by mistake, after all
+    assert rows(engine, VOTES) == [("tag", "cable", "reject", None, 1)]
+    for subject, verdict in (("unicorn", "accept"), ("tripod", "reject"), ("", "accept")):
+        assert page.vote(camera, subject, verdict).status_code == 409
+    assert page.vote(camera, "x", "accept", kind_of="spam").status_code == 409
+    assert page.vote(10**9, "camera", "accept").status_code == 409
+    assert page.vote(camera, "camera", "maybe").status_code == 400
+    assert len(rows(engine, VOTES)) == 1
+
+
+def test_precision_is_told_with_its_interval_and_counts_listings(
+    engine: Engine, settings: Settings, page: Page, camera: int
+) -> None:
+    others = [listing(engine, settings, f"M{n}", [0.9, 0.1]) for n in range(3)]
+    for id_ in others:
+        page.vote(id_, "camera", "accept")
+    page.vote(camera, "camera", "reject")
+    page.vote(camera, "cable", "accept")  # added: no model gave it
+    shown = " ".join(re.sub(r"<[^>]+>", " ", page.get("/precision").text).split())
+    assert "camera 3 1 0 75 % 30 % to 95 %" in shown
+    assert "cable" not in shown
+    assert "camera 3 1 0" in " ".join(
+        re.sub(r"<[^>]+>", " ", page.get("/precision?model=m-1").text).split()
+    )
+    assert page.get("/precision?model=unknown").status_code == 404
+
+
+def test_a_photo_is_fetched_here_and_comes_as_a_jpeg_of_ours(
+    serve: Serve, engine: Engine, settings: Settings, origin: Origin, photos: list[PhotoFile]
+) -> None:
+    id_ = listing(engine, settings, "L1", [0.9, 0.1], photos=[f"{origin.url}/{photos[0].path}"])
+    page = serve(**may_fetch(origin)).sign_in()
+    photo = _first_photo(page, id_)
+    assert origin.url not in page.get(f"/listing/{id_}").text
+    large, small = page.get(f"/photo/{photo}"), page.get(f"/photo/{photo}?size=small")
+    for answer in (large, small):
+        assert answer.headers["content-type"] == "image/jpeg"
+        assert answer.content.startswith(b"\xff\xd8\xff")
+    assert len(small.content) < len(large.content)
+
+
+def test_a_photo_that_cannot_be_had_is_a_picture_that_says_why(
+    serve: Serve, engine: Engine, settings: Settings, origin: Origin
+) -> None:
+    port = origin.url.rpartition(":")[2]
+    urls = [f"{origin.url}/no/such.jpg", f"http://169.254.169.254:{port}/latest/meta-data"]
+    id_ = listing(engine, settings, "L1", [0.9, 0.1], photos=urls)
+    page = serve(**may_fetch(origin)).sign_in()
+    photos = [row[0] for row in rows(engine, "SELECT id FROM photo ORDER BY position")]
+    codes = ("not_found", "blocked_address")
+    for photo, code in zip(photos, codes, strict=True):
+        for path in (f"/photo/{photo}", f"/photo/{photo}?size=small"):
+            answer = page.get(path)
+            assert answer.status_code == 404
+            assert answer.headers["content-type"] == "image/svg+xml"
+            assert code in answer.text
+    assert "The origin has no such photo." in page.get(f"/photo/{photos[0]}").text
+    asked = page.get(f"/listing/{id_}?where=camera")
+    assert "not_found: The origin has no such photo." in asked.text
+
+
+def test_a_photo_that_never_was_tagged_tells_its_code_and_sentence(
+    engine: Engine, settings: Settings, page: Page
+) -> None:
+    id_ = listing(engine, settings, "L1", [0.9, 0.1])
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE photo SET status = 'failed', error_code = 'too_large'")
+        connection.exec_driver_sql("DELETE FROM photo_tag")
+    shown = page.get(f"/listing/{id_}").text
+    assert "too_large: The photo has more bytes than are read." in shown
+    assert "<img" not in shown
+
+
+@pytest.mark.parametrize(
+    "path", ["/listing/5", "/listing/x", f"/listing/{'9' * 5000}", "/a", "/photo/-1"]
+)
+def test_what_is_not_there_is_a_page_that_says_so(page: Page, path: str) -> None:
+    answer = page.get(path)
+    assert answer.status_code == 404
+    assert "<h1>Nothing is here</h1>" in answer.text
