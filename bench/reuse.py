@@ -87,8 +87,8 @@ def reuse(
         len(hashed), min(copies, len(hashed)), replace=False
     )
     found = dict.fromkeys(_COPIES, 0)
-    for row in chosen.tolist():
-        photo, original = hashed[row]
+    places: list[int] = chosen.tolist()
+    for photo, original in map(hashed.__getitem__, places):
         encoded = np.frombuffer(dataset.body(photo), np.uint8)
         picture = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
         if picture is None:
