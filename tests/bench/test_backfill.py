@@ -19,6 +19,7 @@ from shared.errors import SetupError
 _LOAD = Load(per_s=20, seconds=1, warm_up_s=0.5, even=True, seed=1)
 
 
+@pytest.mark.timeout(600)  # three runs, on a machine that may be busy
 def test_new_listings_are_measured_without_and_with_a_catalogue_which_goes_on_meanwhile(
     bench_servers: Servers, tmp_path: Path
 ) -> None:
@@ -28,7 +29,7 @@ def test_new_listings_are_measured_without_and_with_a_catalogue_which_goes_on_me
             bench_servers, origin, drawn.paths, tmp_path / "logs", {}, limit_s=60, processes=1
         )
         alone = measure(_LOAD, place, backlog=0)
-        behind = measure(_LOAD, place, backlog=20_000)
+        behind = measure(_LOAD, place, backlog=12_000)
         with pytest.raises(SetupError, match="all 3 photos of the catalogue are done"):
             measure(_LOAD, place, backlog=3)
     for run in (alone, behind):
@@ -36,8 +37,8 @@ def test_new_listings_are_measured_without_and_with_a_catalogue_which_goes_on_me
         assert run.became == {"tagged": 20}
         assert 0 < run.latency_ms["p50"] <= run.latency_ms["p95"] <= run.latency_ms["max"]
     assert (alone.backlog, alone.backfill_per_s, alone.backfill_left) == (0, None, 0)
-    assert behind.backlog == 20_000
-    assert 0 < behind.backfill_left <= 20_000
+    assert behind.backlog == 12_000
+    assert 0 < behind.backfill_left <= 12_000
     assert behind.backfill_per_s is not None
 
 
