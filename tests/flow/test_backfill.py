@@ -5,6 +5,7 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
 from sqlalchemy import Engine
 
 from dev.fleet import Fleet
@@ -18,6 +19,7 @@ from tests.settled import assert_quiet, assert_settled, wait_until_settled
 _OLD = 20
 
 
+@pytest.mark.timeout(300)  # many processes, on a machine that may be busy
 def test_a_new_photo_is_tagged_while_every_thread_for_back_catalogues_is_busy(
     engine: Engine, fleet: Fleet, photos: list[PhotoFile], origin: Origin, photo_folder: Path
 ) -> None:
@@ -54,7 +56,7 @@ def test_a_new_photo_is_tagged_while_every_thread_for_back_catalogues_is_busy(
 
 
 def _wait(engine: Engine, query: str, count: int) -> None:
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 60
     while rows(engine, query) != [(count,)]:
         assert time.monotonic() < deadline, rows(engine, query)
         time.sleep(0.05)

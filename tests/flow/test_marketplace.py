@@ -27,6 +27,8 @@ _CAMERA, _BOARD = "camera & photo", "computer components"
 _KEYBOARD, _BOTH = "computer accessories & peripherals", "computers & accessories"
 _PATIENCE_S = 60.0
 
+pytestmark = pytest.mark.timeout(300)  # many processes, on a machine that may be busy
+
 
 class Shop:
     """Says what happens to its listings, by `cloudevents` and `standardwebhooks`."""
