@@ -117,7 +117,8 @@ def measure(scene: Scene, plan: Plan, place: Place) -> Run:
         ):
             seconds = senders.run(place.limit_s)
         tagged_s = None
-        if running is not None:
+        # What was acknowledged is there from that moment on; what is lost would be waited for.
+        if running is not None and not audit(connection, sent).lost:
             running.until_settled(plan.events, place.limit_s)
             [(last,)] = rows(
                 connection, "SELECT extract(epoch FROM max(finished_at))::float FROM photo"
