@@ -33,8 +33,9 @@ def test_a_new_photo_is_tagged_while_every_thread_for_back_catalogues_is_busy(
         fleet.environment |= {
             "TAGGER_ALLOWED_PORTS": f"{fleet.environment['TAGGER_ALLOWED_PORTS']},{slow.port}",
             "TAGGER_BATCH_PHOTOS": "1",
-            "TAGGER_FETCH_DEADLINE_S": "60",
-            "TAGGER_QUEUED_LEASE_S": "120",
+            "TAGGER_FETCH_DEADLINE_S": "200",
+            "TAGGER_QUEUED_LEASE_S": "400",
+            "TAGGER_WORKING_LEASE_S": "600",
         }
         fleet.start("relay", "relay")
         fleet.start("worker", "worker", "--processes", "1")
