@@ -191,6 +191,17 @@ def after(delay_s: float, behaviour: Behaviour) -> Behaviour:
     return behave
 
 
+def once(gate: threading.Event, behaviour: Behaviour) -> Behaviour:
+    """The same, once the gate is open."""
+
+    def behave(origin: Origin, connection: socket.socket) -> bool:
+        while not gate.wait(0.02) and not origin.closing.is_set():
+            pass
+        return behaviour(origin, connection)
+
+    return behave
+
+
 def in_turn(*behaviours: Behaviour) -> Behaviour:
     """Another behaviour at each request; the last one stays."""
     turns = itertools.count()

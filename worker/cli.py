@@ -32,16 +32,20 @@ def worker(
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Batches at once in a process.")] = 8,
 ) -> None:
-    """Tag photos until stopped: workers for new photos and back catalogues, and one for slow hosts.
+    """Tag photos until stopped: new ones, back catalogues with what CPU those leave, slow hosts'.
 
-    With --queues, all processes look at those queues only; `--queues training` trains models.
+    Each of the first two has --processes of its own, slow hosts have one. With --queues, all
+    processes look at those queues only; `--queues training` trains models.
     """
     settings = load_settings()
     logs.configure(settings, role="supervisor")
     count = processes or os.cpu_count() or 1
     if queues is None:
-        layout = [(f"{Lane.TAGGING},{Lane.BACKFILL}", f"tagging-{n + 1}") for n in range(count)]
-        layout.append((Lane.SLOW, "slow-1"))
+        # Apart, since a new photo would wait for a free thread among batches of a back catalogue.
+        lanes = [Lane.TAGGING] * count + [Lane.BACKFILL] * count + [Lane.SLOW]
+        layout = [
+            (str(lane), f"{lane}-{lanes[:n].count(lane) + 1}") for n, lane in enumerate(lanes)
+        ]
     else:
         names = [name.strip() for name in queues.split(",")]
         if unknown := set(names) - set(_QUEUES):

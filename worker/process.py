@@ -13,6 +13,7 @@ import socket
 import sys
 from collections.abc import Callable
 from types import FrameType
+from typing import Final
 
 import structlog
 from celery import Celery
@@ -21,7 +22,7 @@ from celery.worker import WorkController, state
 from shared import logs
 from shared.db.retry import transient
 from shared.db.session import DATABASE_ERRORS, in_words
-from shared.domain.photo import TRAINING_QUEUE
+from shared.domain.photo import TRAINING_QUEUE, Lane
 from shared.errors import TaggerError
 from shared.queue import Doorbell
 from shared.settings import Settings, load_settings
@@ -31,6 +32,9 @@ from worker.consumer import Consumer
 from worker.consumption import Consumption
 
 log = structlog.get_logger()
+
+#: How far processes stand back that have only back catalogues to look at.
+_NICE: Final = 10
 
 
 def main(arguments: list[str]) -> int:
@@ -94,6 +98,8 @@ def _build(settings: Settings, queues: list[str], threads: int, holder: int) -> 
         return training_app(settings, stopping=stopping)
     from worker.app import tagging_app  # noqa: PLC0415
 
+    if queues == [Lane.BACKFILL]:
+        os.nice(_NICE)
     return tagging_app(settings, threads=threads, holder=holder, stopping=stopping)
 
 

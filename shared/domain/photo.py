@@ -18,7 +18,7 @@ class Lane(StrEnum):
 
     TAGGING = "tagging"  #: New photos.
     SLOW = "slow"  #: Photos whose origin is slow, and photos whose worker died.
-    BACKFILL = "backfill"  #: Back catalogues; workers look here last.
+    BACKFILL = "backfill"  #: Back catalogues; their processes take what CPU new photos leave.
 
 
 TRAINING_QUEUE = "training"

@@ -120,7 +120,7 @@ def test_a_serving_worker_has_no_tensorflow_and_stays_small(
     fleet.run("produce", str(tmp_path / "events.jsonl"))
     wait_until_settled(engine, len(photos))
     children = psutil.Process(fleet.pid("worker")).children()
-    assert len(children) == 2
+    assert len(children) == 3
     for child in children:
         libraries = {Path(mapped.path).name for mapped in child.memory_maps()}
         assert not any("tensorflow" in name for name in libraries)

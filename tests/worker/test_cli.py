@@ -2,6 +2,8 @@
 
 import time
 
+import psutil
+
 from dev.fleet import Fleet
 
 
@@ -10,10 +12,32 @@ def test_a_worker_that_asks_strangers_for_photos_and_names_nobody_says_so_once(
 ) -> None:
     del fleet.environment["TAGGER_ALLOW_PRIVATE_HOSTS"]
     fleet.start("worker", "worker", "--processes", "1")
-    deadline = time.monotonic() + 60
-    while "worker.ready" not in fleet.log("worker"):
-        assert time.monotonic() < deadline, fleet.log("worker")
-        time.sleep(0.05)
+    _wait_until_ready(fleet, processes=1)
     log = fleet.log("worker")
     assert log.count("worker.anonymous") == 1
     assert "TAGGER_OPERATOR" in log
+
+
+def test_a_back_catalogue_has_processes_of_its_own_which_stand_back(fleet: Fleet) -> None:
+    fleet.start("worker", "worker", "--processes", "2")
+    _wait_until_ready(fleet, processes=5)
+    ours = psutil.Process().nice()
+    found = {
+        process.cmdline()[5]: (process.cmdline()[3], process.nice() - ours)
+        for process in psutil.Process(fleet.pid("worker")).children()
+    }
+    back = min(10, 19 - ours)
+    assert found == {
+        "tagging-1": ("tagging", 0),
+        "tagging-2": ("tagging", 0),
+        "backfill-1": ("backfill", back),
+        "backfill-2": ("backfill", back),
+        "slow-1": ("slow", 0),
+    }
+
+
+def _wait_until_ready(fleet: Fleet, *, processes: int) -> None:
+    deadline = time.monotonic() + 60
+    while fleet.log("worker").count("worker.ready") < processes:
+        assert time.monotonic() < deadline, fleet.log("worker")
+        time.sleep(0.05)

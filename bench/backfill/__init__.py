@@ -1,0 +1,1 @@
+"""Whether new listings wait for a back catalogue that is being tagged."""
