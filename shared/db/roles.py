@@ -17,7 +17,7 @@ from typing import Final
 class Role(StrEnum):
     """A group of logins."""
 
-    PRODUCER = "tagger_producer"  #: `tagger produce` and `tagger relay`
+    PRODUCER = "tagger_producer"  #: `tagger produce`, `intake`, `relay`, `index` and `flag`
     WORKER = "tagger_worker"  #: `tagger worker`, and whoever changes models and thresholds
     ANALYST = "tagger_analyst"  #: reads all but secrets: people, `tagger feed`, `model list`
     REVIEWER = "tagger_reviewer"  #: `tagger review` and the people it lets in

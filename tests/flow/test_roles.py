@@ -106,7 +106,11 @@ def test_photos_are_tagged_by_processes_that_may_do_no_more_than_they_need(
     feed = [json.loads(line) for line in shop.run(Role.ANALYST, "feed").splitlines()]
     assert len(feed) == len(photos) + 2
     assert feed[-1]["deleted"]
-    shop.refused(Role.PRODUCER, "feed")
+    assert "entries" in shop.run(Role.PRODUCER, "index", "--once")
+    assert "entries" in shop.run(Role.PRODUCER, "flag", "--once")
+    assert json.loads(shop.run(Role.ANALYST, "search", "--json"))["total"] == len(photos) - 1
+    shop.refused(Role.PRODUCER, "review", "precision")
+    shop.refused(Role.WORKER, "index", "--once")
     shop.refused(Role.WORKER, "produce", "-", stdin=lines)
     shop.refused(Role.ANALYST, "produce", "-", stdin=lines)
     shop.refused(Role.PRODUCER, "roles")
