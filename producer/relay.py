@@ -39,6 +39,7 @@ class Rung:
 
     photos: int
     full: bool  #: a queue is as deep as it may be, and more photos may be due
+    waited: int = 0  #: messages that were in the queue before
 
 
 class Relay:
@@ -111,11 +112,11 @@ class Relay:
 
     def ring(self) -> Rung:
         """Sends messages for all that is due, as far as the queues have room."""
-        total, full = 0, False
-        for lane in Lane:
-            rung = self._ring_lane(lane)
-            total += rung.photos
-            full = full or rung.full
+        new = self._ring_lane(Lane.TAGGING)
+        rungs = [new, self._ring_lane(Lane.SLOW)]
+        # While new photos wait for workers, what is left of the machine is theirs.
+        rungs.append(Rung(0, full=True) if new.waited else self._ring_lane(Lane.BACKFILL))
+        total, full = sum(rung.photos for rung in rungs), any(rung.full for rung in rungs)
         self._ring_training()
         return Rung(total, full)
 
@@ -150,7 +151,7 @@ class Relay:
         size.look(waiting, now)
         room = depth - waiting
         if room <= 0:
-            return Rung(0, full=True)
+            return Rung(0, full=True, waited=waiting)
         with self._engine.begin() as connection:
             alone = photos.mark_queued(connection, lane, alone=True, limit=room, lease_s=lease_s)
             limit = size.photos * (room - len(alone))
@@ -159,7 +160,7 @@ class Relay:
         if full:
             size.more_is_due(now)
         self._send(lane, [[id_] for id_ in alone] + size.split(due, room - len(alone), now))
-        return Rung(len(alone) + len(due), full=full)
+        return Rung(len(alone) + len(due), full=full, waited=waiting)
 
     def _lease_s(self, lane: Lane) -> float:
         """How long a message may wait; batches of the slow lane take long."""

@@ -94,6 +94,21 @@ def test_each_lane_has_its_queue(engine: Engine, settings: Settings, valkey: Red
     assert _messages(valkey, "tagging") == [[2]]
 
 
+def test_no_back_catalogue_is_rung_for_while_new_photos_wait_for_a_worker(
+    engine: Engine, settings: Settings, valkey: Redis
+) -> None:
+    record(engine, settings, event("new"), event("old"))
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE photo SET lane = 'backfill' WHERE id = 2")
+    relay = _relay(engine, settings)
+    valkey.lpush("tagging", "one that nobody has taken yet")
+    rung = relay.ring()
+    assert (rung.photos, rung.full) == (1, True), "it looks again soon"
+    valkey.delete("tagging")
+    assert relay.ring().photos == 1
+    assert (_messages(valkey), _messages(valkey, "backfill")) == ([], [[2]])
+
+
 def test_a_hopeless_photo_fails_and_the_feed_says_so(engine: Engine, settings: Settings) -> None:
     record(engine, settings, event())
     relay = _relay(engine, settings, max_losses=1)
