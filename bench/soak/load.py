@@ -31,6 +31,7 @@ class Load:
         self._urls = urls
         self._backlog = backlog
         self._stop = threading.Event()
+        self._abandoned = threading.Event()
         self._thread = threading.Thread(target=self._run, name="load")
         self.published = 0
         self.repeated = 0
@@ -44,6 +45,11 @@ class Load:
         """Ends after the batch in hand, which is published whole."""
         self._stop.set()
         self._thread.join()
+
+    def abandon(self) -> None:
+        """Ends now, whatever is in hand."""
+        self._abandoned.set()
+        self.stop()
 
     def _run(self) -> None:
         numbers = itertools.count()
@@ -62,5 +68,6 @@ class Load:
     def _publish(self, events: bytes) -> None:
         # Publishing twice records nothing twice, so a failure is answered by doing it again.
         while self._fleet.run("produce", "-", stdin=events, timeout_s=600).returncode:
+            if self._abandoned.wait(1):
+                return
             self.repeated += 1
-            self._stop.wait(1)
