@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from sqlalchemy import Engine, text
@@ -16,9 +17,11 @@ import migrations
 from dev.fleet import Fleet
 from dev.listings import PhotoFile, events
 from dev.origin import Origin
+from dev.processes import HOST
 from dev.services import Urls
 from migrations import run
 from tests.faults.aftermath import Aftermath
+from tests.faults.proxy import Proxy
 from tests.marketplace import rows
 from tests.settled import assert_quiet
 from tests.worker.model.renamed import renamed
@@ -43,9 +46,9 @@ def upgrade():
 class _Flow:
     """Listings of one photo each, published without a pause until the block ends."""
 
-    def __init__(self, fleet: Fleet, photos: list[PhotoFile], origin: Origin) -> None:
+    def __init__(self, fleet: Fleet, photos: list[PhotoFile], origin: str) -> None:
         self._fleet = fleet
-        self._lines = [json.dumps(one).encode() for one in events(photos * 400, origin.url)]
+        self._lines = [json.dumps(one).encode() for one in events(photos * 400, origin)]
         self._over = threading.Event()
         self.published = 0
 
@@ -108,22 +111,31 @@ def test_each_photo_and_its_tags_name_one_model_while_models_change(
     aftermath: Aftermath,
 ) -> None:
     second = renamed(tmp_path / "second").version
-    fleet.environment |= {"TAGGER_BATCH_PHOTOS": str(_BATCH), "TAGGER_MODEL_POLL_S": "0.2"}
     assert fleet.run("model", "add", "second").returncode == 0
-    fleet.start("relay", "relay")
-    fleet.start("worker", "worker", "--processes", "2")
-    flow = _Flow(fleet, photos, origin)
-    with flow.going():
-        _wait_for(lambda: _tagged(engine) > _BATCH)
-        for command in (("promote", second, "--force"), ("rollback",), ("promote", second)):
-            before = _tagged(engine)
-            done = fleet.run("model", *command, *(["--force"] if len(command) == 2 else []))
-            assert done.returncode == 0, done.stderr
-            _wait_for(lambda: _tagged(engine) > before + 2 * _BATCH)  # noqa: B023  # at once
-        scored = _by(engine, second)
-        _wait_for(lambda: _by(engine, second) > scored)
-    # The second model has the first one's weights: tags are those of a run without faults.
-    aftermath.check(flow.published)
+    # Photos that take their time: whenever a model changes, batches are under way.
+    with Proxy((HOST, urlsplit(origin.url).port or 0)) as slow:
+        slow.delay_s = 0.05
+        fleet.environment |= {
+            "TAGGER_ALLOWED_PORTS": str(slow.port),
+            "TAGGER_BATCH_PHOTOS": str(_BATCH),
+            "TAGGER_FETCH_DEADLINE_S": "20",
+            "TAGGER_MODEL_POLL_S": "0.2",
+            "TAGGER_STRAGGLERS_S": "20",
+        }
+        fleet.start("relay", "relay")
+        fleet.start("worker", "worker", "--processes", "2")
+        flow = _Flow(fleet, photos, f"http://{HOST}:{slow.port}")
+        with flow.going():
+            _wait_for(lambda: _tagged(engine) > _BATCH)
+            for command in (("promote", second, "--force"), ("rollback",), ("promote", second)):
+                before = _tagged(engine)
+                done = fleet.run("model", *command, *(["--force"] if len(command) == 2 else []))
+                assert done.returncode == 0, done.stderr
+                _wait_for(lambda: _tagged(engine) > before + 2 * _BATCH)  # noqa: B023  # at once
+            scored = _by(engine, second)
+            _wait_for(lambda: _by(engine, second) > scored)
+        # The second model has the first one's weights: tags are those of a run without faults.
+        aftermath.check(flow.published, timeout_s=150)
     assert rows(engine, "SELECT count(*) FROM photo WHERE status = 'failed'") == [(0,)]
     assert (
         rows(
@@ -161,7 +173,7 @@ def test_a_migration_under_load_loses_nothing_and_queues_nobody_for_long(
     fleet.environment["TAGGER_BATCH_PHOTOS"] = str(_BATCH)
     fleet.start("relay", "relay")
     fleet.start("worker", "worker", "--processes", "1")
-    flow = _Flow(fleet, photos, origin)
+    flow = _Flow(fleet, photos, origin.url)
     with following, flow.going():
         _wait_for(lambda: _tagged(engine) > _BATCH)
         # Somebody reads for long: the migration must not make all others wait behind it.
