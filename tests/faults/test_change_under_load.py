@@ -114,7 +114,7 @@ def test_each_photo_and_its_tags_name_one_model_while_models_change(
     assert fleet.run("model", "add", "second").returncode == 0
     # Photos that take their time: whenever a model changes, batches are under way.
     with Proxy((HOST, urlsplit(origin.url).port or 0)) as slow:
-        slow.delay_s = 0.05
+        slow.delay_s = 0.3
         fleet.environment |= {
             "TAGGER_ALLOWED_PORTS": str(slow.port),
             "TAGGER_BATCH_PHOTOS": str(_BATCH),
