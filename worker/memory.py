@@ -1,7 +1,7 @@
 """Bounds the memory of this process: what it keeps for long, and what it takes at all.
 
-What the allocator holds for nobody goes back to the system from time to time: glibc keeps what
-lies between blocks in use, and under threads of changing load that grows for hours.
+What the allocator holds for nobody goes back to the system from time to time: glibc keeps what lies
+between blocks in use, and wherever load comes and goes that grows.
 
 RLIMIT_DATA is no backstop here: it fails the allocation of whoever asks next, which OpenCV reports
 like damage, and so a batch mate of the photo that ate the memory would be failed for good.
@@ -107,7 +107,7 @@ class MemoryWatch:
 
 
 def _trim() -> None:
-    """Gives free memory back to the system (malloc_trim(3)); other C libraries than glibc do so."""
+    """Gives free memory back to the system (malloc_trim(3)), where the C library is glibc."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

@@ -47,7 +47,7 @@ class Load:
         self._thread.join()
 
     def abandon(self) -> None:
-        """Ends now, whatever is in hand."""
+        """Ends after the attempt in hand, at most a minute, published or not."""
         self._abandoned.set()
         self.stop()
 
@@ -62,12 +62,14 @@ class Load:
                 event(number, [f"{self._urls[number % len(self._urls)]}?{number}"], now)
                 for number in itertools.islice(numbers, _BATCH)
             ]
-            self._publish("".join(f"{line}\n" for line in lines).encode())
+            if not self._publish("".join(f"{line}\n" for line in lines).encode()):
+                return
             self.published += _BATCH
 
-    def _publish(self, events: bytes) -> None:
+    def _publish(self, events: bytes) -> bool:
         # Publishing twice records nothing twice, so a failure is answered by doing it again.
         while self._fleet.run("produce", "-", stdin=events, timeout_s=600).returncode:
             if self._abandoned.wait(1):
-                return
+                return False
             self.repeated += 1
+        return True

@@ -4,8 +4,7 @@ import itertools
 import json
 import shutil
 import threading
-import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -23,6 +22,7 @@ from migrations import run
 from tests.faults.aftermath import Aftermath
 from tests.faults.proxy import Proxy
 from tests.marketplace import rows
+from tests.sender import wait_until
 from tests.settled import assert_quiet
 from tests.worker.model.renamed import renamed
 
@@ -82,13 +82,6 @@ class _Flow:
             raise failures[0]
 
 
-def _wait_for(condition: Callable[[], bool], timeout_s: float = 60) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def _tagged(engine: Engine) -> int:
     return rows(engine, "SELECT count(*) FROM photo WHERE status = 'tagged'")[0][0]
 
@@ -113,7 +106,9 @@ def test_each_photo_and_its_tags_name_one_model_while_models_change(
     second = renamed(tmp_path / "second").version
     assert fleet.run("model", "add", "second").returncode == 0
     # Photos that take their time: whenever a model changes, batches are under way.
-    with Proxy((HOST, urlsplit(origin.url).port or 0)) as slow:
+    port = urlsplit(origin.url).port
+    assert port
+    with Proxy((HOST, port)) as slow:
         slow.delay_s = 0.3
         fleet.environment |= {
             "TAGGER_ALLOWED_PORTS": str(slow.port),
@@ -126,14 +121,14 @@ def test_each_photo_and_its_tags_name_one_model_while_models_change(
         fleet.start("worker", "worker", "--processes", "2")
         flow = _Flow(fleet, photos, f"http://{HOST}:{slow.port}")
         with flow.going():
-            _wait_for(lambda: _tagged(engine) > _BATCH)
+            wait_until(lambda: _tagged(engine) > _BATCH)
             for command in (("promote", second, "--force"), ("rollback",), ("promote", second)):
                 before = _tagged(engine)
                 done = fleet.run("model", *command, *(["--force"] if len(command) == 2 else []))
                 assert done.returncode == 0, done.stderr
-                _wait_for(lambda: _tagged(engine) > before + 2 * _BATCH)  # noqa: B023  # at once
+                wait_until(lambda: _tagged(engine) > before + 2 * _BATCH)  # noqa: B023  # at once
             scored = _by(engine, second)
-            _wait_for(lambda: _by(engine, second) > scored)
+            wait_until(lambda: _by(engine, second) > scored)
         # The second model has the first one's weights: tags are those of a run without faults.
         aftermath.check(flow.published, timeout_s=150)
     assert rows(engine, "SELECT count(*) FROM photo WHERE status = 'failed'") == [(0,)]
@@ -175,20 +170,20 @@ def test_a_migration_under_load_loses_nothing_and_queues_nobody_for_long(
     fleet.start("worker", "worker", "--processes", "1")
     flow = _Flow(fleet, photos, origin.url)
     with following, flow.going():
-        _wait_for(lambda: _tagged(engine) > _BATCH)
+        wait_until(lambda: _tagged(engine) > _BATCH)
         # Somebody reads for long: the migration must not make all others wait behind it.
         with engine.connect() as reader:
             reader.execute(text("SET idle_in_transaction_session_timeout = 0"))
             reader.execute(text("SELECT count(*) FROM photo_tag"))
             following.start("migrate", "migrate")
-            _wait_for(lambda: _waiting(engine) > 0)
+            wait_until(lambda: _waiting(engine) > 0)
             before = _tagged(engine)
-            _wait_for(lambda: _tagged(engine) > before + 4 * _BATCH, timeout_s=30)
+            wait_until(lambda: _tagged(engine) > before + 4 * _BATCH, timeout_s=30)
             assert following.exit_code("migrate") is None, "it still tries"
         aftermath.fault_is_over()
-        _wait_for(lambda: following.exit_code("migrate") is not None)
+        wait_until(lambda: following.exit_code("migrate") is not None)
         before = _tagged(engine)
-        _wait_for(lambda: _tagged(engine) > before + 4 * _BATCH)
+        wait_until(lambda: _tagged(engine) > before + 4 * _BATCH)
         assert following.stop("migrate") == {"migrate": 0}
     assert rows(engine, "SELECT version_num FROM alembic_version") == [("9999",)]
     aftermath.check(flow.published)

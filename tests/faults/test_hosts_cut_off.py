@@ -20,6 +20,7 @@ from dev.services import Services, Urls
 from tests.faults.aftermath import Aftermath
 from tests.faults.hosts import Host
 from tests.marketplace import rows
+from tests.sender import wait_until
 from tests.settled import assert_quiet, wait_until_settled
 
 _CUT_OFF_S = 15
@@ -137,10 +138,7 @@ def test_what_a_host_held_in_the_middle_of_a_copy_is_free_again_soon(
                 assert far.stdout.readline() == "holds\n"
                 assert not _is_free(engine)
                 host.pull()
-                deadline = time.monotonic() + _FREE_WITHIN_S
-                while not _is_free(engine):
-                    assert time.monotonic() < deadline
-                    time.sleep(0.5)
+                wait_until(lambda: _is_free(engine), timeout_s=_FREE_WITHIN_S)
             finally:
                 far.kill()
 
@@ -188,7 +186,5 @@ def _publish(fleet: Fleet, many: list[PhotoFile], origin: str, name: str) -> int
 
 
 def _wait_for_tags(engine: Engine) -> None:
-    deadline = time.monotonic() + 30
-    while rows(engine, "SELECT EXISTS (SELECT FROM photo WHERE status = 'tagged')") != [(True,)]:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    some = "SELECT EXISTS (SELECT FROM photo WHERE status = 'tagged')"
+    wait_until(lambda: rows(engine, some) == [(True,)])

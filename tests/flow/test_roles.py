@@ -2,8 +2,7 @@
 
 import importlib.util
 import json
-import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +18,7 @@ from shared.db.roles import Role
 from shared.settings import Settings
 from tests.logins import login
 from tests.marketplace import event, rows
+from tests.sender import wait_until
 from tests.settled import assert_quiet, assert_settled, wait_until_settled
 from tests.worker.model.renamed import renamed
 
@@ -31,13 +31,6 @@ def urls(engine: Engine, settings: Settings) -> Generator[dict[Role, str]]:
     grants.make(engine)
     with ExitStack() as stack:
         yield {role: stack.enter_context(login(engine, settings, role)) for role in Role}
-
-
-def _wait_for(what: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 100
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 class _Shop:
@@ -122,11 +115,11 @@ def test_models_are_changed_by_operators_who_may_do_what_workers_may(
     renamed(tmp_path / "second", threshold=0.3)
     second = json.loads(shop.run(Role.WORKER, "model", "add", "second", "--json"))["version"]
     shop.run(Role.WORKER, "model", "shadow", second, "--share", "1")
-    _wait_for(lambda: fleet.log("worker").count('"model.serving"') >= 2)
+    wait_until(lambda: fleet.log("worker").count('"model.serving"') >= 2, timeout_s=100)
     write_events(photos, origin.url, tmp_path / "events.jsonl")
     shop.run(Role.PRODUCER, "produce", "--backfill", "events.jsonl")
     wait_until_settled(engine, len(photos))
-    _wait_for(lambda: rows(engine, "SELECT count(*) FROM shadow_score") == [(len(photos),)])
+    wait_until(lambda: rows(engine, "SELECT count(*) FROM shadow_score") == [(len(photos),)])
     [(first,)] = rows(engine, "SELECT version FROM model WHERE status = 'champion'")
     shop.run(Role.WORKER, "model", "promote", second, "--force")
     shop.run(Role.WORKER, "model", "rollback")
@@ -150,7 +143,7 @@ def test_a_training_is_asked_for_rung_for_and_taken_under_these_roles(
     shop.start(Role.WORKER, "training", "worker", "--queues", "training")
     shop.run(Role.WORKER, "train", "--queue", "--data", "nothing", "--out", "model")
     refused = "SELECT error_code FROM training_run"
-    _wait_for(lambda: rows(engine, refused) == [("bad_dataset",)])
+    wait_until(lambda: rows(engine, refused) == [("bad_dataset",)], timeout_s=100)
     assert fleet.stop() == {"relay": 0, "training": 0}
     assert "permission" not in fleet.log("training") + fleet.log("relay")
     shop.refused(Role.ANALYST, "train", "--queue", "--data", "nothing", "--out", "model")
