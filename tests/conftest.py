@@ -3,6 +3,7 @@
 # pyright: reportUnknownMemberType=false
 
 import itertools
+import os
 import signal
 from collections.abc import Generator
 from pathlib import Path
@@ -86,10 +87,17 @@ def engine(settings: Settings) -> Generator[Engine]:
 
 @pytest.fixture(scope="session")
 def photo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of rendered listing photos."""
+    """A folder of rendered listing photos; whoever runs many tests one by one renders them once."""
+    if rendered := os.environ.get("TEST_PHOTOS"):
+        return Path(rendered)
     folder = tmp_path_factory.mktemp("photos")
-    render_all(folder, count=24)
+    render_photos(folder)
     return folder
+
+
+def render_photos(folder: Path) -> None:
+    """Renders what `photo_folder` holds."""
+    render_all(folder, count=24)
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,13 @@
 """Bounds the memory of this process: what it keeps for long, and what it takes at all.
 
+What the allocator holds for nobody goes back to the system from time to time: glibc keeps what lies
+between blocks in use, and wherever load comes and goes that grows.
+
 RLIMIT_DATA is no backstop here: it fails the allocation of whoever asks next, which OpenCV reports
 like damage, and so a batch mate of the photo that ate the memory would be failed for good.
 """
 
+import ctypes
 import os
 import signal
 import threading
@@ -27,6 +31,8 @@ _KEPT_S: Final = 30.0
 #: Where the work itself takes more than the limit, starting again gives nothing back for long: it
 #: is to cost little, and the supervisor is to see a process that was well.
 _LEAST_AGE_S: Final = 5 * WELL_S
+#: Often enough for a flat line, too seldom for the page faults that follow to count.
+_TRIM_S: Final = 30.0
 _STATM: Final = Path("/proc/self/statm")
 
 
@@ -44,6 +50,7 @@ class MemoryWatch:
         max_bytes: int,
         kept_s: float = _KEPT_S,
         least_age_s: float = _LEAST_AGE_S,
+        trim_s: float = _TRIM_S,
         recycle: Callable[[], None] = _stop_warmly,
     ) -> None:
         """Watches from a thread of its own, which ends with the process.
@@ -53,12 +60,14 @@ class MemoryWatch:
             max_bytes: resident; a process with more ends at once.
             kept_s: how long.
             least_age_s: a process younger than this, from now, is not asked to end.
+            trim_s: how often free memory goes back to the system.
             recycle: called once, to end the process warmly.
         """
         self._recycle_bytes = recycle_bytes
         self._max_bytes = max_bytes
         self._kept_s = kept_s
         self._old_at = time.monotonic() + least_age_s
+        self._trim_s = trim_s
         self._recycle = recycle
         try:
             before = resident_bytes()
@@ -77,9 +86,12 @@ class MemoryWatch:
 
     def _watch(self) -> None:
         recycled = False
-        less_at = time.monotonic()
+        less_at = trimmed_at = time.monotonic()
         while True:
             resident, now = resident_bytes(), time.monotonic()
+            if now - trimmed_at > self._trim_s:
+                trimmed_at = now
+                _trim()
             if resident > self._max_bytes:
                 log.critical("memory.too_much", bytes=resident, max_process_bytes=self._max_bytes)
                 os._exit(EXIT_MEMORY)
@@ -92,6 +104,13 @@ class MemoryWatch:
                 )
                 self._recycle()
             time.sleep(_LOOK_S)
+
+
+def _trim() -> None:
+    """Gives free memory back to the system (malloc_trim(3)), where the C library is glibc."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def resident_bytes() -> int:

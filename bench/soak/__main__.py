@@ -94,11 +94,14 @@ def _run(world: World, load: Load, database_url: str, seconds: float, every_s: f
             faults.append((began, fault.__name__.replace("_", " "), watch.now_s - began))
             next_at += every_s
         time.sleep(max(0.0, seconds - watch.now_s))
-    finally:
         load.stop()
         loaded_s = watch.now_s
         _wait_until_settled(load)
         drained_s = watch.now_s - loaded_s
+    except BaseException:  # also Ctrl-C and SIGTERM
+        load.abandon()
+        raise
+    finally:
         watch.stop()
     injected = [
         Injected(at_s, fault, lasted_s, quiet_s(watch.progress, at_s, at_s + lasted_s))

@@ -31,6 +31,7 @@ class Load:
         self._urls = urls
         self._backlog = backlog
         self._stop = threading.Event()
+        self._abandoned = threading.Event()
         self._thread = threading.Thread(target=self._run, name="load")
         self.published = 0
         self.repeated = 0
@@ -45,6 +46,11 @@ class Load:
         self._stop.set()
         self._thread.join()
 
+    def abandon(self) -> None:
+        """Ends after the attempt in hand, at most a minute, published or not."""
+        self._abandoned.set()
+        self.stop()
+
     def _run(self) -> None:
         numbers = itertools.count()
         while not self._stop.is_set():
@@ -56,11 +62,14 @@ class Load:
                 event(number, [f"{self._urls[number % len(self._urls)]}?{number}"], now)
                 for number in itertools.islice(numbers, _BATCH)
             ]
-            self._publish("".join(f"{line}\n" for line in lines).encode())
+            if not self._publish("".join(f"{line}\n" for line in lines).encode()):
+                return
             self.published += _BATCH
 
-    def _publish(self, events: bytes) -> None:
+    def _publish(self, events: bytes) -> bool:
         # Publishing twice records nothing twice, so a failure is answered by doing it again.
         while self._fleet.run("produce", "-", stdin=events, timeout_s=600).returncode:
+            if self._abandoned.wait(1):
+                return False
             self.repeated += 1
-            self._stop.wait(1)
+        return True

@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from bench.soak.load import Load
 from bench.soak.report import quiet_s, slope_per_hour
 from bench.soak.verdict import Verdict
+from dev.fleet import Fleet
+from dev.services import Urls
+from tests.sender import wait_until
 
 _FOUND = {
     "photos": 10,
@@ -52,6 +56,15 @@ def test_a_soak_is_good_only_if_every_photo_has_one_end(
     changed: dict[str, int], *, good: bool
 ) -> None:
     assert Verdict(10, _FOUND | changed, {}).good == good
+
+
+def test_a_load_that_cannot_publish_ends_when_it_is_abandoned(tmp_path: Path) -> None:
+    with Fleet(Urls("nowhere", "nowhere"), tmp_path) as fleet:
+        load = Load(fleet, ["http://origin.test/1.jpg"], backlog=1)
+        load.start()
+        wait_until(lambda: load.repeated > 0)
+        load.abandon()
+    assert load.published == 0
 
 
 @pytest.mark.long

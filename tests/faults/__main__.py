@@ -2,11 +2,14 @@
 
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Annotated
 
 import typer
 
+from tests.conftest import render_photos
 from tests.faults import mutations, rounds, table
 from tests.faults.conftest import seed
 from tests.faults.guards import GUARDS
@@ -21,6 +24,9 @@ def main(
     mutate: Annotated[
         bool, typer.Option("--mutations", help="Take guards out and see their rows turn red.")
     ] = False,
+    jobs: Annotated[
+        int, typer.Option(min=1, help="So many guards at a time: a red test mostly waits.")
+    ] = 1,
     docs: Annotated[
         Path | None, typer.Option(help="Put the table into this document, between its marks.")
     ] = None,
@@ -29,7 +35,7 @@ def main(
     chosen = [row.upper() for row in rows or []]
     if unknown := {*chosen} - {*ROWS}:
         raise typer.BadParameter(f"no row is called {', '.join(sorted(unknown))}")
-    sys.exit(_mutate(chosen) if mutate else _show(chosen, repeat, docs))
+    sys.exit(_mutate(chosen, jobs) if mutate else _show(chosen, repeat, docs))
 
 
 def _show(chosen: list[str], repeat: int, docs: Path | None) -> int:
@@ -52,12 +58,29 @@ def _show(chosen: list[str], repeat: int, docs: Path | None) -> int:
     return 1 if red else 0
 
 
-def _mutate(chosen: list[str]) -> int:
+def _mutate(chosen: list[str], jobs: int) -> int:
     failed = 0
-    with tempfile.TemporaryDirectory(prefix="mutations-") as folder:
-        mutations.copy_project(Path(folder))
-        for mutation in (m for m in GUARDS if not chosen or m.row in chosen):
-            verdict = mutations.check(mutation, Path(folder))
+    with (
+        tempfile.TemporaryDirectory(prefix="mutations-") as folder,
+        ThreadPoolExecutor(jobs) as pool,
+    ):
+        photos = Path(folder) / "photos"
+        render_photos(photos)
+        trees: SimpleQueue[Path] = SimpleQueue()
+        for number in range(jobs):
+            trees.put(Path(folder) / f"{number}")
+            mutations.copy_project(Path(folder) / f"{number}")
+
+        def check(mutation: mutations.Mutation) -> tuple[mutations.Mutation, str]:
+            tree = trees.get()
+            try:
+                return mutation, mutations.check(mutation, tree, photos)
+            finally:
+                trees.put(tree)
+
+        guards = [guard for guard in GUARDS if not chosen or guard.row in chosen]
+        for done in as_completed([pool.submit(check, guard) for guard in guards]):
+            mutation, verdict = done.result()
             failed += not verdict.startswith("red")
             print(f"{mutation.row:4} {mutation.name}: {verdict}", flush=True)  # noqa: T201
     return 1 if failed else 0

@@ -94,7 +94,7 @@ GUARDS: Final = [
         'server_side |= {f"tcp_{name}": value for name, value in _KEEPALIVES.items()}',
         "",
         "tests/faults/test_hosts_cut_off.py::"
-        "test_a_host_that_is_cut_off_loses_nothing_and_comes_back",
+        "test_what_a_host_held_in_the_middle_of_a_copy_is_free_again_soon",
     ),
     Mutation(
         "I22",

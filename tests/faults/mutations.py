@@ -11,6 +11,7 @@ from tests.faults.rounds import ROOT
 
 #: Longer than any single test here may take.
 _LIMIT_S = 400.0
+_STOP_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,32 +41,53 @@ class Mutation:
         path.write_text(mutated)
 
 
-def check(mutation: Mutation, tree: Path) -> str:
-    """What its test says without the guard: red (as it must), or what else."""
+def check(mutation: Mutation, tree: Path, photos: Path) -> str:
+    """What its test says without the guard: red (as it must), or what else.
+
+    Args:
+        mutation: the guard.
+        tree: a copy of the project, which nobody else uses meanwhile.
+        photos: as `tests.conftest.render_photos` makes them.
+    """
     original = (tree / mutation.file).read_text()
     try:
         mutation.apply(tree)
-        done = subprocess.run(
-            [
-                *(sys.executable, "-m", "pytest", mutation.test, "-x", "-q"),
-                *("-m", "long or not long", "-p", "no:cacheprovider"),
-            ],
-            cwd=tree,
-            capture_output=True,
-            text=True,
-            timeout=_LIMIT_S,
-            check=False,
-        )
+        returncode, said = _pytest(mutation.test, tree, photos)
     except ValueError as error:
         return f"BROKEN: {error}"
     except subprocess.TimeoutExpired:
         return "red (it never ends)"
     finally:
         (tree / mutation.file).write_text(original)
-    words = done.stdout.strip().splitlines()[-1:] or [""]
-    if done.returncode == 1:
+    words = said.strip().splitlines()[-1:] or [""]
+    if returncode == 1:
         return "red"
-    return f"STILL GREEN: {words[0]}" if done.returncode == 0 else f"BROKEN: {words[0]}"
+    return f"STILL GREEN: {words[0]}" if returncode == 0 else f"BROKEN: {words[0]}"
+
+
+def _pytest(test: str, tree: Path, photos: Path) -> tuple[int, str]:
+    """Exit status and output; one that takes too long stops its servers before it is left."""
+    with subprocess.Popen(
+        [
+            *(sys.executable, "-m", "pytest", test, "-x", "-q"),
+            *("-m", "long or not long", "-p", "no:cacheprovider"),
+        ],
+        cwd=tree,
+        env={**os.environ, "TEST_PHOTOS": str(photos)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        try:
+            said, _ = process.communicate(timeout=_LIMIT_S)
+        except BaseException:
+            process.terminate()
+            try:
+                process.communicate(timeout=_STOP_S)
+            finally:
+                process.kill()
+            raise
+    return process.returncode, said
 
 
 def copy_project(folder: Path) -> None:

@@ -4,10 +4,10 @@ import itertools
 import json
 import shutil
 import threading
-import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from sqlalchemy import Engine, text
@@ -16,10 +16,13 @@ import migrations
 from dev.fleet import Fleet
 from dev.listings import PhotoFile, events
 from dev.origin import Origin
+from dev.processes import HOST
 from dev.services import Urls
 from migrations import run
 from tests.faults.aftermath import Aftermath
+from tests.faults.proxy import Proxy
 from tests.marketplace import rows
+from tests.sender import wait_until
 from tests.settled import assert_quiet
 from tests.worker.model.renamed import renamed
 
@@ -43,9 +46,9 @@ def upgrade():
 class _Flow:
     """Listings of one photo each, published without a pause until the block ends."""
 
-    def __init__(self, fleet: Fleet, photos: list[PhotoFile], origin: Origin) -> None:
+    def __init__(self, fleet: Fleet, photos: list[PhotoFile], origin: str) -> None:
         self._fleet = fleet
-        self._lines = [json.dumps(one).encode() for one in events(photos * 400, origin.url)]
+        self._lines = [json.dumps(one).encode() for one in events(photos * 400, origin)]
         self._over = threading.Event()
         self.published = 0
 
@@ -79,13 +82,6 @@ class _Flow:
             raise failures[0]
 
 
-def _wait_for(condition: Callable[[], bool], timeout_s: float = 60) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def _tagged(engine: Engine) -> int:
     return rows(engine, "SELECT count(*) FROM photo WHERE status = 'tagged'")[0][0]
 
@@ -108,22 +104,33 @@ def test_each_photo_and_its_tags_name_one_model_while_models_change(
     aftermath: Aftermath,
 ) -> None:
     second = renamed(tmp_path / "second").version
-    fleet.environment |= {"TAGGER_BATCH_PHOTOS": str(_BATCH), "TAGGER_MODEL_POLL_S": "0.2"}
     assert fleet.run("model", "add", "second").returncode == 0
-    fleet.start("relay", "relay")
-    fleet.start("worker", "worker", "--processes", "2")
-    flow = _Flow(fleet, photos, origin)
-    with flow.going():
-        _wait_for(lambda: _tagged(engine) > _BATCH)
-        for command in (("promote", second, "--force"), ("rollback",), ("promote", second)):
-            before = _tagged(engine)
-            done = fleet.run("model", *command, *(["--force"] if len(command) == 2 else []))
-            assert done.returncode == 0, done.stderr
-            _wait_for(lambda: _tagged(engine) > before + 2 * _BATCH)  # noqa: B023  # at once
-        scored = _by(engine, second)
-        _wait_for(lambda: _by(engine, second) > scored)
-    # The second model has the first one's weights: tags are those of a run without faults.
-    aftermath.check(flow.published)
+    # Photos that take their time: whenever a model changes, batches are under way.
+    port = urlsplit(origin.url).port
+    assert port
+    with Proxy((HOST, port)) as slow:
+        slow.delay_s = 0.3
+        fleet.environment |= {
+            "TAGGER_ALLOWED_PORTS": str(slow.port),
+            "TAGGER_BATCH_PHOTOS": str(_BATCH),
+            "TAGGER_FETCH_DEADLINE_S": "20",
+            "TAGGER_MODEL_POLL_S": "0.2",
+            "TAGGER_STRAGGLERS_S": "20",
+        }
+        fleet.start("relay", "relay")
+        fleet.start("worker", "worker", "--processes", "2")
+        flow = _Flow(fleet, photos, f"http://{HOST}:{slow.port}")
+        with flow.going():
+            wait_until(lambda: _tagged(engine) > _BATCH)
+            for command in (("promote", second, "--force"), ("rollback",), ("promote", second)):
+                before = _tagged(engine)
+                done = fleet.run("model", *command, *(["--force"] if len(command) == 2 else []))
+                assert done.returncode == 0, done.stderr
+                wait_until(lambda: _tagged(engine) > before + 2 * _BATCH)  # noqa: B023  # at once
+            scored = _by(engine, second)
+            wait_until(lambda: _by(engine, second) > scored)
+        # The second model has the first one's weights: tags are those of a run without faults.
+        aftermath.check(flow.published, timeout_s=150)
     assert rows(engine, "SELECT count(*) FROM photo WHERE status = 'failed'") == [(0,)]
     assert (
         rows(
@@ -161,22 +168,22 @@ def test_a_migration_under_load_loses_nothing_and_queues_nobody_for_long(
     fleet.environment["TAGGER_BATCH_PHOTOS"] = str(_BATCH)
     fleet.start("relay", "relay")
     fleet.start("worker", "worker", "--processes", "1")
-    flow = _Flow(fleet, photos, origin)
+    flow = _Flow(fleet, photos, origin.url)
     with following, flow.going():
-        _wait_for(lambda: _tagged(engine) > _BATCH)
+        wait_until(lambda: _tagged(engine) > _BATCH)
         # Somebody reads for long: the migration must not make all others wait behind it.
         with engine.connect() as reader:
             reader.execute(text("SET idle_in_transaction_session_timeout = 0"))
             reader.execute(text("SELECT count(*) FROM photo_tag"))
             following.start("migrate", "migrate")
-            _wait_for(lambda: _waiting(engine) > 0)
+            wait_until(lambda: _waiting(engine) > 0)
             before = _tagged(engine)
-            _wait_for(lambda: _tagged(engine) > before + 4 * _BATCH, timeout_s=30)
+            wait_until(lambda: _tagged(engine) > before + 4 * _BATCH, timeout_s=30)
             assert following.exit_code("migrate") is None, "it still tries"
         aftermath.fault_is_over()
-        _wait_for(lambda: following.exit_code("migrate") is not None)
+        wait_until(lambda: following.exit_code("migrate") is not None)
         before = _tagged(engine)
-        _wait_for(lambda: _tagged(engine) > before + 4 * _BATCH)
+        wait_until(lambda: _tagged(engine) > before + 4 * _BATCH)
         assert following.stop("migrate") == {"migrate": 0}
     assert rows(engine, "SELECT version_num FROM alembic_version") == [("9999",)]
     aftermath.check(flow.published)

@@ -14,7 +14,7 @@ from dev.origin import Origin
 from tests.marketplace import rows
 from tests.settled import assert_settled, wait_until_settled
 
-_PHOTOS = 24
+_PHOTOS = 12
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def test_what_a_batch_has_no_time_for_is_left_for_another_and_costs_no_attempt(
         fleet.start("relay", "relay")
         fleet.start("worker", "worker", "--processes", "1")
         assert fleet.run("produce", str(tmp_path / "events.jsonl")).returncode == 0
-        wait_until_settled(engine, _PHOTOS, timeout_s=120)
+        wait_until_settled(engine, _PHOTOS, timeout_s=200)
     assert_settled(engine, _PHOTOS)
     assert rows(engine, "SELECT DISTINCT status, attempt, crashes FROM photo") == [("tagged", 1, 0)]
     overdue = re.findall(r'"errors": {"overdue": (\d+)}', fleet.log("worker"))

@@ -1,5 +1,7 @@
 """A host whose cable is pulled delays what it held, and works again when it is back."""
 
+import subprocess
+import sys
 import time
 from collections.abc import Generator
 from contextlib import closing, contextmanager
@@ -18,9 +20,12 @@ from dev.services import Services, Urls
 from tests.faults.aftermath import Aftermath
 from tests.faults.hosts import Host
 from tests.marketplace import rows
+from tests.sender import wait_until
 from tests.settled import assert_quiet, wait_until_settled
 
 _CUT_OFF_S = 15
+#: Keep-alives: 10 s, and three times 5 s.
+_FREE_WITHIN_S = 60
 _AWAY = (
     "Redis BRPOP got no reply",
     "batch.database_away",
@@ -95,6 +100,54 @@ def test_a_host_that_is_cut_off_loses_nothing_and_comes_back(
     assert rows(engine, "SELECT DISTINCT status FROM photo") == [("tagged",)]
 
 
+#: Holds a listing and is in the middle of sending rows, where no timeout of Postgres' counts.
+_SENDS = """
+import sys, time
+from shared.db.session import make_engine
+from shared.settings import load_settings
+class Rows:
+    def read(self, size):
+        print("holds", flush=True)
+        time.sleep(600)
+connection = make_engine(load_settings(), role="test").raw_connection()
+cursor = connection.cursor()
+cursor.execute("SELECT FROM listing FOR UPDATE")
+cursor.copy_expert("COPY photo_tag FROM STDIN", Rows())
+"""
+
+
+@pytest.mark.row("F22")
+@pytest.mark.long
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(bool(Host.missing()), reason=f"needs {Host.missing()}")
+def test_what_a_host_held_in_the_middle_of_a_copy_is_free_again_soon(
+    engine: Engine, servers: Services, fleet: Fleet, photos: list[PhotoFile]
+) -> None:
+    assert servers.postgres.port
+    with Host() as host, _listening_to(host, servers.postgres):
+        _publish(fleet, photos, "http://nowhere.test", "held")
+        url = _at(fleet.environment["DATABASE_URL"], f"{host.here}:{servers.postgres.port}")
+        with subprocess.Popen(
+            [*host.prefix, sys.executable, "-c", _SENDS],
+            env=fleet.environment | {"DATABASE_URL": url},
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as far:
+            try:
+                assert far.stdout
+                assert far.stdout.readline() == "holds\n"
+                assert not _is_free(engine)
+                host.pull()
+                wait_until(lambda: _is_free(engine), timeout_s=_FREE_WITHIN_S)
+            finally:
+                far.kill()
+
+
+def _is_free(engine: Engine) -> bool:
+    query = "SELECT count(*) FROM (SELECT FROM listing FOR UPDATE SKIP LOCKED) AS free"
+    return rows(engine, query) != [(0,)]
+
+
 @contextmanager
 def _listening_to(host: Host, postgres: Postgres) -> Generator[None]:
     """Postgres itself at the cable: what it does about clients that vanish is to be seen."""
@@ -133,7 +186,5 @@ def _publish(fleet: Fleet, many: list[PhotoFile], origin: str, name: str) -> int
 
 
 def _wait_for_tags(engine: Engine) -> None:
-    deadline = time.monotonic() + 30
-    while rows(engine, "SELECT EXISTS (SELECT FROM photo WHERE status = 'tagged')") != [(True,)]:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    some = "SELECT EXISTS (SELECT FROM photo WHERE status = 'tagged')"
+    wait_until(lambda: rows(engine, some) == [(True,)])

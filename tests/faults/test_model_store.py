@@ -4,8 +4,7 @@ import json
 import os
 import shutil
 import subprocess
-import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from tests.faults.aftermath import Aftermath
 from tests.marketplace import rows
 from tests.origins import Origin as Shelf
 from tests.origins import answer
+from tests.sender import wait_until
 from tests.settled import assert_quiet, publish
 from tests.worker.dataset.catalogues import photo_url, product, write_lines
 from tests.worker.model.renamed import renamed
@@ -89,13 +89,6 @@ def beside(fleet: Fleet, disk: _SmallDisk, tmp_path: Path) -> Generator[Fleet]:
         yield beside
 
 
-def _wait_for(condition: Callable[[], bool], timeout_s: float = 40) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def _serving(fleet: Fleet, version: str) -> int:
     with suppress(FileNotFoundError):
         return fleet.log("worker").count(f'"version": "{version}", "before"')
@@ -136,7 +129,7 @@ def test_a_model_that_the_store_does_not_take_waits_and_the_old_one_serves(
         url = shelf.url("/model")
         fleet.start("relay", "relay")
         beside.start("worker", "worker", "--processes", "1")
-        _wait_for(lambda: fleet.log("worker").count("worker.ready") == 2)
+        wait_until(lambda: fleet.log("worker").count("worker.ready") == 2)
         assert fleet.log("worker").count("model.not_stored") == 2, "it serves what ships, in place"
         # A command that meets it says so, and registers nothing.
         done = beside.run("model", "add", url)
@@ -149,17 +142,17 @@ def test_a_model_that_the_store_does_not_take_waits_and_the_old_one_serves(
             done = fleet.run("model", *command)
             assert done.returncode == 0, done.stderr
         total = publish(fleet, photos, origin, tmp_path, copies=3)
-        _wait_for(lambda: len(_refusals(fleet)) >= 2)
+        wait_until(lambda: len(_refusals(fleet)) >= 2)
         aftermath.check(total)
         assert _serving(fleet, version) == 0
         fetched = sum(b"manifest" in head for head in shelf.requests)
-        _wait_for(lambda: sum(b"manifest" in head for head in shelf.requests) > fetched + 3)
+        wait_until(lambda: sum(b"manifest" in head for head in shelf.requests) > fetched + 3)
         assert len(_refusals(fleet)) == 2, "once a process, however often it was tried"
         assert all(said in refusal["reason"] for refusal in _refusals(fleet))
         assert disk.names() == [], "nothing half-written is left"
         disk.remount(end)
         aftermath.fault_is_over()
-        _wait_for(lambda: _serving(fleet, version) == 2)
+        wait_until(lambda: _serving(fleet, version) == 2)
         assert disk.names() != []
     assert (
         rows(

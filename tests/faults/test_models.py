@@ -5,7 +5,6 @@ import os
 import pickle
 import shutil
 import subprocess
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,6 +23,7 @@ from tests.faults.aftermath import Aftermath
 from tests.marketplace import rows
 from tests.origins import Origin as OddOrigin
 from tests.origins import answer
+from tests.sender import wait_until
 from tests.settled import assert_quiet, publish
 from tests.worker.model.drafts import draft
 from tests.worker.model.litert import SIDE, litert
@@ -238,7 +238,7 @@ def test_a_champion_that_became_another_at_its_url_never_serves(
         _serve(shelf, forged)
         fleet.start("relay", "relay")
         fleet.start("worker", "worker", "--processes", "1")
-        _wait_for(lambda: fleet.log("worker").count("worker.ready") == 2)
+        wait_until(lambda: fleet.log("worker").count("worker.ready") == 2)
         done = fleet.run("model", "promote", version, "--force")
         assert (done.returncode, done.stdout) == (1, b"")
         assert b"is not the one that was registered" in done.stderr
@@ -246,7 +246,7 @@ def test_a_champion_that_became_another_at_its_url_never_serves(
         with engine.begin() as connection:  # as if it had changed right afterwards
             model_id = models.find(connection, version).id
             promotions.promote(connection, model_id, kind="forced", gate={})
-        _wait_for(lambda: fleet.log("worker").count("model.refused") >= 2)
+        wait_until(lambda: fleet.log("worker").count("model.refused") >= 2)
         total = publish(fleet, photos, origin, tmp_path, copies=2)
         aftermath.check(total)
         # Nor in a worker that never served another: it takes what ships.
@@ -261,7 +261,7 @@ def test_a_champion_that_became_another_at_its_url_never_serves(
         ) == [(False,)]
         # Once its URL has it again, it serves.
         _serve(shelf, tmp_path / "second")
-        _wait_for(lambda: fleet.log("worker").count(f'"version": "{version}", "before"') == 2)
+        wait_until(lambda: fleet.log("worker").count(f'"version": "{version}", "before"') == 2)
     assert fleet.stop() == {"relay": 0, "worker": 0}
     assert_quiet(fleet, "relay")
     assert_quiet(fleet, "worker", allowed=("model.refused",))
@@ -304,10 +304,3 @@ def test_photos_that_a_model_has_no_numbers_for_fail_alone(
 def _serve(shelf: OddOrigin, folder: Path) -> None:
     for name in _FILES:
         shelf.serve(f"/model/{name}", answer(200, (folder / name).read_bytes()))
-
-
-def _wait_for(condition: Callable[[], bool], timeout_s: float = 40) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

@@ -19,6 +19,7 @@ from dev.listings import PhotoFile, write_events
 from dev.origin import Origin
 from tests.faults.aftermath import Aftermath
 from tests.marketplace import rows
+from tests.sender import wait_until
 from tests.settled import assert_quiet
 
 
@@ -86,6 +87,10 @@ def test_only_the_poisoned_photo_fails(
     fleet.start("relay", "relay")
     fleet.start("worker", "worker", "--processes", "1")
     fleet.run("produce", str(tmp_path / "events.jsonl"))
+    suspect = "SELECT alone FROM photo JOIN listing ON listing.id = listing_id "
+    suspect += "WHERE title = 'poison' AND crashes = 2"
+    wait_until(lambda: rows(engine, suspect) != [])
+    assert rows(engine, suspect) == [(True,)], "before its last chance it is on its own"
     aftermath.check(len(poisoned), timeout_s=90)
     assert rows(
         engine,

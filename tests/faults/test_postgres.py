@@ -1,6 +1,9 @@
 """Postgres restarts and contention delay work and lose none of it."""
 
 import itertools
+import json
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -15,12 +18,13 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from dev.fleet import Fleet
-from dev.listings import PhotoFile, write_events
+from dev.listings import PhotoFile, events, write_events
 from dev.origin import Origin
 from dev.services import Services
 from shared.settings import Settings
 from tests.faults.aftermath import Aftermath
 from tests.marketplace import claim_all, event, record, register, rows, settle, tagged
+from tests.sender import wait_until
 from tests.settled import assert_quiet
 
 _POSTGRES_AWAY = (
@@ -41,22 +45,36 @@ def test_a_restart_in_the_middle_loses_no_event_and_no_photo(
     aftermath: Aftermath,
     photos: list[PhotoFile],
     origin: Origin,
-    tmp_path: Path,
 ) -> None:
     fleet.environment["TAGGER_WORKING_LEASE_S"] = "10"
-    total = _start_all(fleet, photos, origin, tmp_path)
-    _wait_for_tags(engine)
-    counts = "count(*) FILTER (WHERE status = 'working'), count(*) FILTER (WHERE status = 'tagged')"
-    [(working, tagged_then)] = rows(engine, f"SELECT {counts} FROM photo")  # noqa: S608
-    assert working > 0, "it is stopped in the middle of batches"
-    assert tagged_then < total
-    engine.dispose()
-    servers.postgres.stop(immediate=True)
-    time.sleep(1)
-    servers.postgres.start()
-    aftermath.fault_is_over()
-    aftermath.check(total)
-    assert fleet.stop("produce") == {"produce": 0}
+    fleet.start("relay", "relay")
+    fleet.start("worker", "worker", "--processes", "1")
+    lines = [f"{json.dumps(one)}\n" for one in events(photos * 40, origin.url)]
+    late = 150  # few enough to wait in the pipe
+    with subprocess.Popen(
+        [sys.executable, "-m", "tagger", "produce", "-"],
+        env=fleet.environment,
+        stdin=subprocess.PIPE,
+        text=True,
+    ) as produce:
+        assert produce.stdin
+        try:
+            produce.stdin.writelines(lines[:-late])
+            produce.stdin.flush()
+            _wait_for_tags(engine)
+            working = "SELECT count(*) FROM photo WHERE status = 'working'"
+            assert rows(engine, working) != [(0,)], "it is stopped in the middle of batches"
+            engine.dispose()
+            servers.postgres.stop(immediate=True)
+            produce.stdin.writelines(lines[-late:])
+            produce.stdin.close()
+            time.sleep(1)
+            servers.postgres.start()
+            aftermath.fault_is_over()
+            aftermath.check(len(lines))
+            assert produce.wait(timeout=60) == 0
+        finally:
+            produce.kill()
     assert rows(engine, "SELECT count(*) FROM photo WHERE status = 'failed'") == [(0,)]
 
 
@@ -71,10 +89,8 @@ def _start_all(fleet: Fleet, photos: list[PhotoFile], origin: Origin, folder: Pa
 
 
 def _wait_for_tags(engine: Engine) -> None:
-    deadline = time.monotonic() + 30
-    while rows(engine, "SELECT count(*) FROM photo WHERE status = 'tagged'")[0][0] == 0:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    some = "SELECT EXISTS (SELECT FROM photo WHERE status = 'tagged')"
+    wait_until(lambda: rows(engine, some) == [(True,)])
 
 
 @pytest.mark.row("F14")

@@ -3,8 +3,7 @@
 import importlib.util
 import json
 import re
-import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +21,7 @@ from shared.settings import Settings
 from tests.logins import login
 from tests.marketplace import event, rows
 from tests.review.conftest import fields
+from tests.sender import wait_until
 from tests.settled import assert_quiet, assert_settled, wait_until_settled
 from tests.worker.model.renamed import renamed
 
@@ -34,13 +34,6 @@ def urls(engine: Engine, settings: Settings) -> Generator[dict[Role, str]]:
     grants.make(engine)
     with ExitStack() as stack:
         yield {role: stack.enter_context(login(engine, settings, role)) for role in Role}
-
-
-def _wait_for(what: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 100
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 class _Shop:
@@ -129,11 +122,11 @@ def test_models_are_changed_by_operators_who_may_do_what_workers_may(
     renamed(tmp_path / "second", threshold=0.3)
     second = json.loads(shop.run(Role.WORKER, "model", "add", "second", "--json"))["version"]
     shop.run(Role.WORKER, "model", "shadow", second, "--share", "1")
-    _wait_for(lambda: fleet.log("worker").count('"model.serving"') >= 2)
+    wait_until(lambda: fleet.log("worker").count('"model.serving"') >= 2, timeout_s=100)
     write_events(photos, origin.url, tmp_path / "events.jsonl")
     shop.run(Role.PRODUCER, "produce", "--backfill", "events.jsonl")
     wait_until_settled(engine, len(photos))
-    _wait_for(lambda: rows(engine, "SELECT count(*) FROM shadow_score") == [(len(photos),)])
+    wait_until(lambda: rows(engine, "SELECT count(*) FROM shadow_score") == [(len(photos),)])
     [(first,)] = rows(engine, "SELECT version FROM model WHERE status = 'champion'")
     shop.run(Role.WORKER, "model", "promote", second, "--force")
     shop.run(Role.WORKER, "model", "rollback")
@@ -157,7 +150,7 @@ def test_a_training_is_asked_for_rung_for_and_taken_under_these_roles(
     shop.start(Role.WORKER, "training", "worker", "--queues", "training")
     shop.run(Role.WORKER, "train", "--queue", "--data", "nothing", "--out", "model")
     refused = "SELECT error_code FROM training_run"
-    _wait_for(lambda: rows(engine, refused) == [("bad_dataset",)])
+    wait_until(lambda: rows(engine, refused) == [("bad_dataset",)], timeout_s=100)
     assert fleet.stop() == {"relay": 0, "training": 0}
     assert "permission" not in fleet.log("training") + fleet.log("relay")
     shop.refused(Role.ANALYST, "train", "--queue", "--data", "nothing", "--out", "model")
@@ -179,7 +172,7 @@ def test_reviewers_vote_by_a_process_that_may_do_no_more_than_it_needs(
     wait_until_settled(engine, len(photos))
     password = shop.run(Role.REVIEWER, "review", "add", "kim").strip()
     shop.start(Role.REVIEWER, "review", "review", "--port", "0")
-    _wait_for(lambda: "review.listening" in fleet.log("review"))
+    wait_until(lambda: "review.listening" in fleet.log("review"))
     [listening] = [line for line in fleet.log("review").splitlines() if "review.listening" in line]
     url = f"http://127.0.0.1:{json.loads(listening)['port']}"
     with requests.Session() as http:

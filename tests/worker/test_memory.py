@@ -20,14 +20,15 @@ MemoryWatch(
     max_bytes=before + (200 << 20),
     kept_s={kept_s},
     least_age_s={least_age_s},
+    trim_s={trim_s},
 )
 """
 
 
 def _run(
-    rest: str, *, kept_s: float = 0.5, least_age_s: float = 0
+    rest: str, *, kept_s: float = 0.5, least_age_s: float = 0, trim_s: float = 30
 ) -> subprocess.CompletedProcess[str]:
-    program = _PROGRAM.format(kept_s=kept_s, least_age_s=least_age_s)
+    program = _PROGRAM.format(kept_s=kept_s, least_age_s=least_age_s, trim_s=trim_s)
     return subprocess.run(
         [sys.executable, "-c", program + rest],
         cwd=Path(__file__).parents[2],
@@ -55,6 +56,17 @@ def test_what_is_taken_for_a_moment_is_no_reason() -> None:
     )
     assert ended.returncode == 0
     assert "asked" not in ended.stdout
+
+
+def test_what_the_allocator_holds_for_nobody_goes_back() -> None:
+    # Below malloc's mmap threshold; the last block keeps the heap from shrinking by itself.
+    program = (
+        "blocks = [bytes([n % 256]) * 4000 for n in range(20_000)]; full = resident_bytes()\n"
+        "del blocks[:-1]; time.sleep(1)\n"
+        "print(full - resident_bytes())"
+    )
+    assert int(_run(program, kept_s=60, trim_s=0.2).stdout) > 60 << 20
+    assert int(_run(program, kept_s=60, trim_s=60).stdout) < 20 << 20
 
 
 def test_a_young_one_is_not_asked_to_end() -> None:
