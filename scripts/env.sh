@@ -79,7 +79,9 @@ install_browser() {
     return
   fi
   say "Installing chromium and chromium-driver for the browser tests ..."
-  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
-    --no-install-recommends chromium chromium-driver; } >/dev/null 2>&1 ||
+  # Bounded: where there is no network, it would try each of its servers for minutes.
+  timeout 300 bash -c 'apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y -qq --no-install-recommends chromium chromium-driver' \
+    </dev/null >/dev/null 2>&1 ||
     say "They cannot be had; the browser tests will be skipped."
 }

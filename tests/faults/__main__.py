@@ -12,13 +12,16 @@ import typer
 from tests.conftest import render_photos
 from tests.faults import mutations, rounds, table
 from tests.faults.conftest import seed
-from tests.faults.guards import GUARDS
+from tests.faults.guards import AREAS, GUARDS
 from tests.faults.scorecard import FAULTS, INPUTS, ROWS
 
 
 def main(
     rows: Annotated[
-        list[str] | None, typer.Argument(help="Such as F7 or I12; all if none.")
+        list[str] | None,
+        typer.Argument(
+            help=f"Such as F7 or I12, with --mutations {', '.join(AREAS)} too; all if none."
+        ),
     ] = None,
     repeat: Annotated[int, typer.Option("--rounds", min=1, help="How many times.")] = 1,
     mutate: Annotated[
@@ -33,7 +36,7 @@ def main(
 ) -> None:
     """Show the scorecard's rows on real processes. FAULTS_SEED sets the seed of all choices."""
     chosen = [row.upper() for row in rows or []]
-    if unknown := {*chosen} - {*ROWS}:
+    if unknown := {*chosen} - {*ROWS, *(AREAS if mutate else ())}:
         raise typer.BadParameter(f"no row is called {', '.join(sorted(unknown))}")
     sys.exit(_mutate(chosen, jobs) if mutate else _show(chosen, repeat, docs))
 
@@ -82,7 +85,7 @@ def _mutate(chosen: list[str], jobs: int) -> int:
         for done in as_completed([pool.submit(check, guard) for guard in guards]):
             mutation, verdict = done.result()
             failed += not verdict.startswith("red")
-            print(f"{mutation.row:4} {mutation.name}: {verdict}", flush=True)  # noqa: T201
+            print(f"{mutation.row:7} {mutation.name}: {verdict}", flush=True)  # noqa: T201
     return 1 if failed else 0
 
 

@@ -9,7 +9,7 @@ from tests.faults.mutations import Mutation
 
 _HTTP = "tests/faults/test_http_intake.py::"
 
-GUARDS: Final = [
+SCORECARD: Final = [
     Mutation(
         "F1",
         "taking back what a lost worker held",
@@ -452,8 +452,8 @@ GUARDS: Final = [
         "F20",
         "a batch takes two looks at the model",
         "worker/pipeline.py",
-        "self._settle(claim, scores[claim.id], seen[claim.id], serving.model)",
-        "self._settle(claim, scores[claim.id], seen[claim.id], self._lineup.now.model)",
+        "claim, scores[claim.id], seen[claim.id], serving.model, hashes.get(claim.id)",
+        "claim, scores[claim.id], seen[claim.id], self._lineup.now.model, hashes.get(claim.id)",
         "tests/faults/test_change_under_load.py::test_each_photo_and_its_tags_name_one_model_while_models_change",
     ),
     Mutation(
