@@ -19,6 +19,7 @@ from redis import Redis
 from dev.fleet import Fleet
 from dev.listings import PhotoFile
 from dev.origin import Origin
+from shared.domain.photo import Lane
 from shared.queue import make_app
 from shared.settings import Settings
 from tests.faults.aftermath import Aftermath
@@ -225,7 +226,7 @@ def test_entries_that_are_no_messages_are_dropped_and_logged_once(
 ) -> None:
     fleet.start("relay", "relay")
     fleet.start("worker", "worker", "--processes", "1")
-    _wait_for(lambda: fleet.log("worker").count("worker.ready") == 2, "workers start")
+    _wait_for(lambda: fleet.log("worker").count("worker.ready") == len(Lane), "workers start")
     with Redis.from_url(settings.redis_url.get_secret_value()) as valkey:
         total = publish(fleet, photos, origin, tmp_path, copies=3)
         for name, entry in _refused(tmp_path).items():

@@ -15,6 +15,7 @@ from dev.fleet import Fleet
 from dev.listings import PhotoFile
 from dev.origin import Origin
 from dev.services import Urls
+from shared.domain.photo import Lane
 from tests.faults.aftermath import Aftermath
 from tests.marketplace import rows
 from tests.origins import Origin as Shelf
@@ -129,7 +130,7 @@ def test_a_model_that_the_store_does_not_take_waits_and_the_old_one_serves(
         url = shelf.url("/model")
         fleet.start("relay", "relay")
         beside.start("worker", "worker", "--processes", "1")
-        wait_until(lambda: fleet.log("worker").count("worker.ready") == 2)
+        wait_until(lambda: fleet.log("worker").count("worker.ready") == len(Lane))
         assert fleet.log("worker").count("model.not_stored") == 2, "it serves what ships, in place"
         # A command that meets it says so, and registers nothing.
         done = beside.run("model", "add", url)

@@ -19,6 +19,7 @@ from dev.fleet import Fleet
 from dev.listings import PhotoFile, write_events
 from dev.origin import Origin
 from shared.db import models, promotions
+from shared.domain.photo import Lane
 from tests.faults.aftermath import Aftermath
 from tests.marketplace import rows
 from tests.origins import Origin as OddOrigin
@@ -238,7 +239,7 @@ def test_a_champion_that_became_another_at_its_url_never_serves(
         _serve(shelf, forged)
         fleet.start("relay", "relay")
         fleet.start("worker", "worker", "--processes", "1")
-        wait_until(lambda: fleet.log("worker").count("worker.ready") == 2)
+        wait_until(lambda: fleet.log("worker").count("worker.ready") == len(Lane))
         done = fleet.run("model", "promote", version, "--force")
         assert (done.returncode, done.stdout) == (1, b"")
         assert b"is not the one that was registered" in done.stderr

@@ -17,6 +17,7 @@ from dev.listings import PhotoFile
 from dev.origin import Origin
 from dev.processes import wait_for
 from dev.services import Services
+from shared.domain.photo import Lane
 from tests.faults.aftermath import Aftermath
 from tests.marketplace import rows
 from tests.settled import assert_quiet, publish, wait_until_settled
@@ -160,14 +161,14 @@ def test_all_can_start_without_valkey_and_work_begins_when_it_is_there(
         _start_all(fleet)
         total = publish(fleet, photos, origin, tmp_path, copies=10)
         assert rows(engine, "SELECT status, count(*) FROM photo GROUP BY 1") == [("pending", total)]
-        assert wait_for(lambda: fleet.log("worker").count("worker.valkey_away") == 2, 30)
+        assert wait_for(lambda: fleet.log("worker").count("worker.valkey_away") == len(Lane), 30)
         before = [process.pid for process in psutil.Process(fleet.pid("worker")).children()]
         time.sleep(_OUTAGE_S)
         assert [p.pid for p in psutil.Process(fleet.pid("worker")).children()] == before
         assert fleet.exit_code("relay") is None
         for name, event in (("relay", "relay.servers_away"), ("worker", "worker.valkey_away")):
             told = [line for line in fleet.log(name).splitlines() if event in line]
-            assert len(told) == {"relay": 1, "worker": 2}[name], "each process says it once"
+            assert len(told) == {"relay": 1, "worker": len(Lane)}[name], "each process says it once"
             assert all("Connection refused" in line for line in told)
     finally:
         servers.valkey.start()
@@ -183,7 +184,7 @@ def test_all_stop_when_they_are_asked_while_valkey_is_away(
     away: str, servers: Services, fleet: Fleet
 ) -> None:
     _start_all(fleet)
-    assert wait_for(lambda: fleet.log("worker").count("worker.ready") == 2, 30)
+    assert wait_for(lambda: fleet.log("worker").count("worker.ready") == len(Lane), 30)
     assert wait_for(lambda: "relay.listening" in fleet.log("relay"), 30)
     if away == "stopped":
         servers.valkey.stop()
@@ -191,7 +192,7 @@ def test_all_stop_when_they_are_asked_while_valkey_is_away(
         servers.valkey.suspend()
     try:
         assert wait_for(lambda: "relay.servers_away" in fleet.log("relay"), 30)
-        assert wait_for(lambda: fleet.log("worker").count("worker.valkey_away") == 2, 40)
+        assert wait_for(lambda: fleet.log("worker").count("worker.valkey_away") == len(Lane), 40)
         began = time.monotonic()
         _assert_all_went_well(fleet)
         assert time.monotonic() - began < 45
