@@ -7,9 +7,9 @@
 import json
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import structlog
 from redis import Redis, RedisError, ResponseError
@@ -141,7 +141,7 @@ class StreamIntake:
         answer: Any = self._client.xreadgroup(
             self._group, self._consumer, {self._stream: after}, count=count, block=block_ms
         )
-        return [entry for _, entries in _pairs(answer) for entry in _entries(entries)]
+        return [entry for entries in answer.values() for entry in _entries(entries)]
 
     def _take_over(self) -> list[_Entry]:
         """What another process had in hand for too long."""
@@ -149,8 +149,9 @@ class StreamIntake:
         answer: Any = self._client.xautoclaim(
             self._stream, self._group, self._consumer, idle_ms, count=_BATCH
         )
-        if answer[2]:
-            log.warning("stream.trimmed", stream=self._stream, entries=len(answer[2]))
+        trimmed = answer[2] if len(answer) > 2 else ()  # servers before 7.0 do not say
+        if trimmed:
+            log.warning("stream.trimmed", stream=self._stream, entries=len(trimmed))
         return _entries(answer[1])
 
     def _record_suspects(self, entries: Sequence[_Entry], stop: threading.Event) -> None:
@@ -250,14 +251,8 @@ def connect(settings: Settings) -> Redis:
         socket_connect_timeout=settings.connect_timeout_s,
         socket_keepalive=True,
         retry=Retry(NoBackoff(), 0),  # `run` repeats, and says so
+        legacy_responses=False,  # a read is a mapping, whatever the protocol
     )
-
-
-def _pairs(answer: Any) -> Iterable[tuple[Any, Any]]:
-    """The streams of a read: a list of pairs (RESP2), a mapping (RESP3), or nothing."""
-    if isinstance(answer, Mapping):
-        return [(name, entries[0] if entries else []) for name, entries in answer.items()]
-    return cast("list[tuple[Any, Any]]", answer or [])
 
 
 def _entries(answer: Any) -> list[_Entry]:

@@ -4,16 +4,19 @@
 # pyright: reportUnknownArgumentType=false
 
 import json
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from redis import Redis
 from sqlalchemy import Engine
 
 from dev.fleet import Fleet
 from dev.services import Services
-from producer.stream import MAX_DELIVERIES
+from producer.stream import MAX_DELIVERIES, StreamIntake, connect
+from shared.settings import Settings
 from tests.marketplace import event, rows
 from tests.sender import envelope, wait_until
 from tests.settled import assert_quiet
@@ -41,6 +44,22 @@ def _add(shop: Redis, *events: dict[str, Any] | bytes) -> list[str]:
 def _pending(shop: Redis) -> int:
     summary: Any = shop.xpending(_STREAM, _GROUP)
     return summary["pending"]
+
+
+def _held(shop: Redis) -> dict[str, Any]:
+    """The one entry that is pending: who has it, since when, and how often it was read."""
+    answer: Any = shop.xpending_range(_STREAM, _GROUP, "-", "+", 10)
+    [entry] = answer
+    return entry
+
+
+def _looked_at(engine: Engine) -> object:
+    """When an intake last asked Postgres for anything, as for how many photos wait."""
+    return rows(
+        engine,
+        "SELECT query_start FROM pg_stat_activity"
+        " WHERE application_name = 'tagger intake' AND datname = current_database()",
+    )
 
 
 def _listings(engine: Engine) -> set[str]:
@@ -121,19 +140,30 @@ def test_while_postgres_is_away_entries_wait_and_are_nobody_elses(
     servers: Services, fleet: Fleet, engine: Engine, shop: Redis
 ) -> None:
     fleet.environment |= {"TAGGER_STATEMENT_TIMEOUT_S": "2", "TAGGER_CONNECT_TIMEOUT_S": "1"}
-    fleet.start("stream", "intake", "stream")
-    wait_until(lambda: "stream.listening" in fleet.log("stream"))
+    names = ("one", "other")
+    for name in names:
+        fleet.start(name, "intake", "stream", "--consumer", name)
+        wait_until(lambda name=name: "stream.listening" in fleet.log(name))
     engine.dispose()
     servers.postgres.stop(immediate=True)
     try:
         _add(shop, event("L1"))
         wait_until(lambda: _pending(shop) == 1)
-        wait_until(lambda: "stream.servers_away" in fleet.log("stream"))
+        holder = _held(shop)["consumer"]
+        # Idle for longer than TAGGER_STREAM_CLAIM_S, it is the other's to take.
+        wait_until(lambda: _held(shop)["time_since_delivered"] > 3000)
+        wait_until(lambda: _held(shop)["time_since_delivered"] < 2000)
+        held = _held(shop)
+        assert (held["consumer"], held["times_delivered"]) == (holder, 1)
+        for name in names:
+            wait_until(lambda name=name: "stream.servers_away" in fleet.log(name))
     finally:
         servers.postgres.start()
     wait_until(lambda: _listings(engine) == {"L1"})
     wait_until(lambda: _pending(shop) == 0)
-    assert_quiet(fleet, "stream", allowed=("stream.servers_away", "database.again"))
+    again = ("stream.servers_away", "stream.taken_over", "database.again")
+    for name in names:
+        assert_quiet(fleet, name, allowed=again)
 
 
 def test_while_too_many_photos_wait_entries_stay_in_the_stream(
@@ -144,6 +174,8 @@ def test_while_too_many_photos_wait_entries_stay_in_the_stream(
     fleet.start("stream", "intake", "stream")
     wait_until(lambda: "stream.queue_full" in fleet.log("stream"))
     _add(shop, event("L2"))
+    before = _looked_at(engine)
+    wait_until(lambda: _looked_at(engine) != before)
     assert _listings(engine) == {"L1"}
     with engine.begin() as connection:
         connection.exec_driver_sql("DELETE FROM photo")
@@ -158,6 +190,40 @@ def test_a_stream_that_is_deleted_is_joined_again(
     shop.delete(_STREAM)
     _add(shop, event("L1"))
     wait_until(lambda: _listings(engine) == {"L1"})
+
+
+@pytest.mark.parametrize("query", ["", "?protocol=2", "?protocol=3"])
+def test_a_server_that_does_not_say_what_was_trimmed_serves_too(
+    settings: Settings, engine: Engine, shop: Redis, query: str
+) -> None:
+    shop.xgroup_create(_STREAM, _GROUP, id="0", mkstream=True)
+    _add(shop, event("L1"), event("L2"))
+    shop.xreadgroup(_GROUP, "who died", {_STREAM: ">"}, count=1)
+    settings = settings.model_copy(
+        update={
+            "stream_claim_s": 0.001,
+            "stream_url": SecretStr(settings.redis_url.get_secret_value() + query),
+        }
+    )
+    client = connect(settings)
+    whole = client.response_callbacks["XAUTOCLAIM"]
+
+    def as_before_7_0(answer: list[Any], **options: Any) -> list[Any]:
+        return whole(answer, **options)[:2]
+
+    client.set_response_callback("XAUTOCLAIM", as_before_7_0)
+    intake = StreamIntake(
+        engine, client, settings, stream=_STREAM, group=_GROUP, consumer="another"
+    )
+    stop = threading.Event()
+    thread = threading.Thread(target=intake.run, args=(stop,))
+    thread.start()
+    try:
+        wait_until(lambda: _listings(engine) == {"L1", "L2"})
+        wait_until(lambda: _pending(shop) == 0)
+    finally:
+        stop.set()
+        thread.join()
 
 
 def test_a_url_that_is_none_is_one_sentence_without_its_password(fleet: Fleet) -> None:
