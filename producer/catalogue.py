@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, BinaryIO, Final
 
-from producer.events import EventType
+from producer.events import MAX_ID_CHARS, EventType
 from producer.lines import Line
 from shared.errors import EventError, SetupError
 
@@ -36,11 +36,14 @@ def csv_lines(
         as_of: when the listings were as they stand there, where no column says so.
 
     Raises:
-        SetupError: the header lacks a column that is needed.
+        SetupError: the header cannot be read, or lacks a column that is needed.
     """
-    csv.field_size_limit(max_bytes)
+    csv.field_size_limit(max_bytes)  # of all readers in the process, of which this is the only one
     reader = csv.reader(_text_lines(stream, max_bytes), strict=True)
-    header = [cell.strip() for cell in next(reader, list[str]())]
+    try:
+        header = [cell.strip() for cell in next(reader, list[str]())]
+    except csv.Error as error:
+        raise SetupError(f"{name}: its header is no CSV: {error}") from None
     _check(header, name, as_of)
     while True:
         try:
@@ -134,7 +137,7 @@ def _line(row: Mapping[str, Any], source: str, as_of: datetime | None) -> Line:
     if fields.get("type") != EventType.DELETED:
         fields.setdefault("photos", [])
     fields.setdefault("type", EventType.CREATED)
-    fields.setdefault("event_id", f"catalogue {fields.get('listing_id', '')}"[:200])
+    fields.setdefault("event_id", f"catalogue {fields.get('listing_id', '')}"[:MAX_ID_CHARS])
     raw = json.dumps(fields, default=_plain).encode()
     return Line(raw, source, len(raw))
 

@@ -72,6 +72,8 @@ def produce(
     moment = _moment(as_of) if as_of is not None else None
     if moment and form is Format.JSONL:
         raise SetupError("--as-of is for CSV and Parquet: events say themselves when they were")
+    if file == "-" and form is Format.PARQUET:
+        raise SetupError("--format parquet needs a file: it cannot be read from standard input")
     settings = load_settings()
     intake = Intake(
         make_engine(settings, role="produce"),

@@ -79,9 +79,10 @@ def test_a_quote_that_never_ends_costs_no_more_than_a_cell_may_hold() -> None:
         ("listing_id,title", "photos"),
         ("", "listing_id and photos"),
         ("listing_id,photos,photos", "two columns"),
+        ('"listing_id"s,photos', "header is no CSV"),
     ],
 )
-def test_a_header_that_lacks_what_is_needed_ends_it_with_one_sentence(
+def test_a_header_that_is_broken_or_lacks_what_is_needed_ends_it_with_one_sentence(
     header: str, words: str
 ) -> None:
     with pytest.raises(SetupError, match=words):
@@ -147,6 +148,7 @@ def test_a_catalogue_goes_in_behind_all_new_photos_and_its_bad_rows_are_kept(
         (("--format", "jsonl", "--as-of", "2026-01-02T00:00:00Z"), b"--as-of is for"),
         ((), b"--as-of"),
         (("--format", "parquet"), b"shop.csv"),
+        (("--format", "parquet", "-"), b"standard input"),
     ],
 )
 def test_what_cannot_be_meant_is_one_sentence(
@@ -154,7 +156,7 @@ def test_what_cannot_be_meant_is_one_sentence(
 ) -> None:
     file = tmp_path / "shop.csv"
     file.write_text("listing_id,photos\nL1,http://a.test/1\n")
-    done = fleet.run("produce", str(file), *arguments)
+    done = fleet.run("produce", *([] if "-" in arguments else [str(file)]), *arguments)
     assert done.returncode == 1
     assert words in done.stderr
     assert b"Traceback" not in done.stderr
