@@ -1,8 +1,5 @@
-"""The server: uvicorn with all its bounds set, on one socket, until it is told to stop."""
+"""The intake's server: it takes unsigned events where they can come from this machine alone."""
 
-import ipaddress
-import logging
-import signal
 import socket
 
 import structlog
@@ -11,13 +8,11 @@ from sqlalchemy import Engine
 
 from producer.http.app import make_app
 from producer.http.signatures import read_keys
-from shared.connection import bounded
 from shared.errors import SetupError
+from shared.http import server
 from shared.settings import Settings
 
 log = structlog.get_logger()
-
-_BACKLOG = 128
 
 
 def serve(settings: Settings, engine: Engine, host: str, port: int) -> None:
@@ -27,12 +22,10 @@ def serve(settings: Settings, engine: Engine, host: str, port: int) -> None:
         SetupError: there are no keys, or the address cannot be listened on.
     """
     listener = listen(settings, host, port)
-    server = make_server(settings, engine)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        # While it runs uvicorn handles them itself, and raises them again when it is done.
-        signal.signal(number, lambda _number, _frame: setattr(server, "should_exit", True))
+    intake = make_server(settings, engine)
+    server.stop_by_signals(intake)
     log.info("intake.listening", host=host, port=listener.getsockname()[1])
-    server.run([listener])
+    intake.run([listener])
     log.info("intake.stopped")
 
 
@@ -42,16 +35,13 @@ def listen(settings: Settings, host: str, port: int) -> socket.socket:
     Raises:
         SetupError: events would come unsigned from elsewhere, or the address is not to be had.
     """
-    if settings.webhook_secrets is None and not _may_be_unsigned(settings, host):
+    may_be_unsigned = settings.allow_unsigned_events and server.is_loopback(host)
+    if settings.webhook_secrets is None and not may_be_unsigned:
         raise SetupError(
             "set TAGGER_WEBHOOK_SECRETS to the keys that events are signed with; on a loopback"
             " address TAGGER_ALLOW_UNSIGNED_EVENTS=true does without"
         )
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
-    except OSError as error:
-        raise SetupError(f"{host}:{port}: {error.strerror}") from None
+    return server.listen(host, port)
 
 
 def make_server(settings: Settings, engine: Engine) -> uvicorn.Server:
@@ -62,28 +52,8 @@ def make_server(settings: Settings, engine: Engine) -> uvicorn.Server:
     """
     secrets = settings.webhook_secrets
     keys = read_keys(secrets.get_secret_value()) if secrets else ()
-    config = uvicorn.Config(
+    return server.make_server(
         make_app(settings, engine, keys),
-        loop="asyncio",
-        http=bounded(settings),
-        ws="none",
-        lifespan="on",
-        interface="asgi3",
-        # What clients do wrong is answered, not logged.
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        h11_max_incomplete_event_size=settings.max_header_bytes,
-        timeout_keep_alive=settings.idle_connection_s,
-        timeout_graceful_shutdown=round(settings.body_deadline_s + settings.answer_deadline_s),
+        settings,
+        grace_s=round(settings.body_deadline_s + settings.answer_deadline_s),
     )
-    logging.getLogger("uvicorn").setLevel(logging.ERROR)
-    return uvicorn.Server(config)
-
-
-def _may_be_unsigned(settings: Settings, host: str) -> bool:
-    try:
-        return settings.allow_unsigned_events and ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

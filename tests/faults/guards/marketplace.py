@@ -250,7 +250,7 @@ MARKETPLACE: Final = [
         "REVIEW",
         "loopback alone without an origin",
         "review/server.py",
-        "if settings.review_origin is None and not _is_loopback(host):",
+        "if settings.review_origin is None and not server.is_loopback(host):",
         "if False:",
         "tests/review/test_server.py::test_elsewhere_it_needs_an_origin",
     ),

@@ -147,7 +147,7 @@ SCORECARD: Final = [
     Mutation(
         "I22",
         "the deadline of headers",
-        "shared/connection.py",
+        "shared/http/connection.py",
         "self.settings.header_deadline_s, self.transport.abort",
         "1e6, self.transport.abort",
         _HTTP + "test_clients_that_drip_headers_or_bodies_are_cut_off_and_hold_nobody_up",
@@ -163,7 +163,7 @@ SCORECARD: Final = [
     Mutation(
         "I22",
         "open connections",
-        "shared/connection.py",
+        "shared/http/connection.py",
         "if len(self.connections) > self.settings.max_connections:",
         "if False:",
         _HTTP + "test_more_connections_than_allowed_are_closed_at_once",

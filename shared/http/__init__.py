@@ -1,0 +1,1 @@
+"""HTTP servers, bounded in all that a client can do to them. Needs uvicorn, of an extra."""
