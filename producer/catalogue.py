@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, Final
 from producer.events import MAX_ID_CHARS, EventType
 from producer.lines import Line
 from shared.errors import EventError, SetupError
+from shared.extras import needing_extra
 
 #: Apart in a cell of CSV; a cell that begins with [ is a JSON array instead.
 SEPARATOR: Final = "|"
@@ -67,12 +68,8 @@ def parquet_lines(path: str, name: str, as_of: datetime | None) -> Iterator[Line
     Raises:
         SetupError: it cannot be read, lacks a column, or the extra `catalogue` is missing.
     """
-    try:
-        import duckdb  # noqa: PLC0415  # an extra, which others do without
-    except ModuleNotFoundError:
-        raise SetupError(
-            'duckdb is missing: install the extra `catalogue`, pip install -e ".[catalogue]"'
-        ) from None
+    with needing_extra("catalogue"):
+        import duckdb  # noqa: PLC0415
     with duckdb.connect() as connection:
         try:
             file = connection.read_parquet(path)

@@ -25,6 +25,7 @@ from shared import logs
 from shared.db.session import make_engine
 from shared.domain.photo import Lane
 from shared.errors import SetupError
+from shared.extras import needing_extra
 from shared.settings import load_settings
 from shared.supervisor import EXIT_SETUP, Supervisor
 
@@ -106,12 +107,8 @@ def http(
 
     An answer of 202 means committed. SIGTERM lets what was accepted finish, then exit code 0.
     """
-    try:
-        from producer.http import app, server  # noqa: PLC0415  # an extra, which others do without
-    except ModuleNotFoundError as error:
-        raise SetupError(
-            f'{error.name} is missing: install the extra `http`, pip install -e ".[http]"'
-        ) from None
+    with needing_extra("http"):
+        from producer.http import app, server  # noqa: PLC0415
     settings = load_settings()
     logs.configure(settings, role="intake")
     engine = make_engine(settings, role="intake", connections=app.CONNECTIONS)

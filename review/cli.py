@@ -9,7 +9,7 @@ from rich.table import Table
 
 from shared import logs
 from shared.db.session import make_engine
-from shared.errors import SetupError
+from shared.extras import needing_extra
 from shared.settings import load_settings
 
 app = typer.Typer(help="The page where people vote on tags and flags.")
@@ -30,13 +30,9 @@ def review(
     """
     if context.invoked_subcommand is not None:
         return
-    try:
-        from review import app as application  # noqa: PLC0415  # an extra, which others do without
+    with needing_extra("review"):
+        from review import app as application  # noqa: PLC0415
         from review import server  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        raise SetupError(
-            f'{error.name} is missing: install the extra `review`, pip install -e ".[review]"'
-        ) from None
     settings = load_settings()
     logs.configure(settings, role="review")
     logs.divert_native_output()

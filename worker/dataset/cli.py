@@ -14,7 +14,8 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 from shared.domain.vocabulary import STOP_TAGS, clean_segment
-from shared.errors import DatasetError, SetupError
+from shared.errors import DatasetError
+from shared.extras import needing_extra
 from shared.settings import load_photo_limits, load_settings
 
 if TYPE_CHECKING:
@@ -99,8 +100,8 @@ def prepare(
 
     Exit code 1, and the report, where no photo is left.
     """
-    with _needing_extra():
-        from worker.dataset import prepare as preparing  # noqa: PLC0415  # DuckDB is an extra
+    with needing_extra("train"):
+        from worker.dataset import prepare as preparing  # noqa: PLC0415
     if min_catalogue is None:
         min_catalogue = 0 if votes else 2
     with _voted(votes) as voted:
@@ -219,7 +220,7 @@ def download(
     Exit code 0: every photo is in DIR/shards. 3: some failed; they stand with their codes in the
     JSON file beside their shard, and counted in DIR/download.json.
     """
-    with _needing_extra():
+    with needing_extra("train"):
         from worker.dataset import download_report  # noqa: PLC0415
         from worker.dataset.download import download as fetch  # noqa: PLC0415
         from worker.decode import pixels  # noqa: PLC0415
@@ -238,13 +239,3 @@ def download(
     download_report.table(summary, folder)
     if summary.failed:
         raise typer.Exit(EXIT_FAILED)
-
-
-@contextmanager
-def _needing_extra() -> Generator[None]:
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        raise SetupError(
-            f'{error.name} is missing: install the extra `train` (pip install -e ".[train]")'
-        ) from None

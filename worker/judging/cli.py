@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from shared.errors import SetupError
+from shared.extras import needing_extra
 
 #: Measure -> heading.
 _SHOWN = {
@@ -40,14 +40,9 @@ def evaluate(
     seed: Annotated[int, typer.Option(min=0, help="Of the split and the resamples.")] = 0,
 ) -> None:
     """Judge a model, as it serves, on labelled photos. Needs the extra `train`."""
-    try:
-        # Seconds to import, and not installed where photos are only tagged.
+    with needing_extra("train"):  # and seconds to import
         from worker.decode import pixels  # noqa: PLC0415
         from worker.judging import evaluate as judging  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        raise SetupError(
-            f'{error.name} is missing: install the extra `train` (pip install -e ".[train]")'
-        ) from None
     pixels.configure()
     request = judging.Request(
         model=model,

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from shared.errors import DatasetError, SetupError
+from shared.errors import DatasetError
+from shared.extras import needing_extra
 from worker.dataset.labelled import LABELS, read_dataset
 from worker.dataset.utf8 import in_utf8
 
@@ -55,10 +56,8 @@ def read_filings(folder: Path) -> tuple[list[Filing], Counter[str]]:
 
 def _prepared(path: Path) -> list[Filing]:
     name = in_utf8(path)
-    try:
-        import duckdb  # noqa: PLC0415  # part of the extra `train`
-    except ImportError:
-        raise SetupError("reading photos.parquet needs the extra `train`") from None
+    with needing_extra("train"):
+        import duckdb  # noqa: PLC0415
     try:
         with duckdb.connect() as connection:
             described = connection.execute("DESCRIBE FROM read_parquet(?)", [name]).fetchall()

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from shared.domain.related import CUTOFF, LIMIT, MINIMUM_SHARE, MINIMUM_SUPPORT, Measure
 from shared.errors import SetupError
+from shared.extras import needing_extra
 
 if TYPE_CHECKING:
     from worker.judging.related_report import RelatedFindings
@@ -77,15 +78,13 @@ def related(
 
 
 def _draw(out: Path, findings: "RelatedFindings", seed: int) -> bool:
-    try:
-        from worker.judging.related_plots import (  # noqa: PLC0415  # the extra `train`
+    with needing_extra("train"):
+        from worker.judging.related_plots import (  # noqa: PLC0415
             MAPPED_FROM,
             plot_map,
             plot_matrix,
             tag_map,
         )
-    except ImportError as error:
-        raise SetupError(f"pictures need the extra `train`: {error}") from None
     names, matrix = findings.related.names, findings.related.matrix
     title = f"{findings.options.measure} similarity of {len(names)} tags over products"
     plot_matrix(out / "matrix.png", names, matrix, title)

@@ -10,6 +10,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from shared.errors import DatasetError, SetupError
+from shared.extras import needing_extra
 
 if TYPE_CHECKING:
     from worker.judging.spam_fit import Products
@@ -30,15 +31,10 @@ def spam(
     Spam is planted on products of the data set's test part. A judge is fitted on its validation
     part. Needs the extra `train`.
     """
-    try:
-        # Seconds to import, and not installed where photos are only tagged.
+    with needing_extra("train"):  # and seconds to import
         from worker.decode import pixels  # noqa: PLC0415
         from worker.judging import spam_fit, spam_report  # noqa: PLC0415
         from worker.model import artifact as artifacts  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        raise SetupError(
-            f'{error.name} is missing: install the extra `train` (pip install -e ".[train]")'
-        ) from None
     pixels.configure()
     artifact = artifacts.load(model)
     judge = artifact.spam

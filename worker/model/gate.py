@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from sqlalchemy import Row
 
 from shared.domain.decision import Decision
-from shared.errors import DatasetError, PromotionRefused, SetupError
+from shared.errors import DatasetError, PromotionRefused
+from shared.extras import needing_extra
 from shared.settings import PhotoLimits
 from worker.dataset.labelled import Dataset, LabelledPhoto, read_dataset
 from worker.dataset.split import image_split, split
@@ -185,12 +186,8 @@ def _judge(
     tags: Sequence[str],
     seen: Mapping[str, NDArray[np.float32]],
 ) -> dict[str, Any]:
-    try:
-        from worker.judging.report import judge  # noqa: PLC0415  # only with the extra
-    except ModuleNotFoundError as error:
-        raise SetupError(
-            f'{error.name} is missing: install the extra `train` (pip install -e ".[train]")'
-        ) from None
+    with needing_extra("train"):
+        from worker.judging.report import judge  # noqa: PLC0415
     columns = [who.decision.vocabulary.index(tag) for tag in tags]
     overall = judge(
         np.stack([seen[photo.photo] for photo in photos])[:, columns],

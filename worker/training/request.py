@@ -14,7 +14,7 @@ from rich.progress import Progress as Bar
 
 from shared.db import training_runs
 from shared.db.session import make_engine
-from shared.errors import SetupError
+from shared.extras import needing_extra
 from shared.settings import Settings
 from worker.model.artifact import Artifact
 from worker.training.recipes import DEFAULT, Recipe, recipe_of
@@ -110,14 +110,9 @@ def perform(request: TrainingRequest, show: Callable[[dict[str, Any]], None]) ->
     """
     recipe = request.chosen_recipe()
     quieten_tensorflow()
-    try:
-        # TensorFlow takes seconds to import, and is only there with the extra.
+    with needing_extra("train"):  # and seconds to import
         from worker.decode import pixels  # noqa: PLC0415
         from worker.training.train import Order, train  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        raise SetupError(
-            f'{error.name} is missing: install the extra `train` (pip install -e ".[train]")'
-        ) from None
     pixels.configure()
 
     def told(stage: str, progress: "Progress | None") -> None:
