@@ -12,7 +12,7 @@ from producer.events_cli import app as event_commands
 from review.cli import app as review_commands
 from search import cli as search_commands
 from shared import cli as shared_commands
-from shared.db.session import in_words
+from shared.db.session import worded
 from shared.errors import TaggerError
 from trust import cli as trust_commands
 from worker import cli as worker_commands
@@ -56,10 +56,8 @@ def main() -> None:
     """Runs a command; a failure is one clear line and exit code 1, never a traceback."""
     try:
         app()
-    except TaggerError as error:
-        _fail(f"{error.code}: {error}")
-    except DBAPIError as error:
-        _fail(f"database_error: {in_words(error)}")
+    except (TaggerError, DBAPIError) as error:
+        _fail(worded(error))
 
 
 def _fail(sentence: str) -> None:

@@ -33,7 +33,7 @@ intake_commands = typer.Typer(
     help="Take listing events from where they come in, until stopped.", no_args_is_help=True
 )
 
-#: Exit code of `produce` when some lines were rejected; the others are recorded.
+#: Exit code when some events were rejected; the others are recorded.
 EXIT_REJECTED = 3
 
 

@@ -98,7 +98,7 @@ def cloudevent_schema(limits: Limits) -> dict[str, Any]:
 
 
 def asyncapi(limits: Limits) -> dict[str, Any]:
-    """The AsyncAPI 3.0 document of all that takes events in and hands documents out."""
+    """The AsyncAPI 3.0 document of all that takes events in."""
     messages = {
         "listingEvent": {
             "title": "A listing event",

@@ -10,6 +10,7 @@ from rich.text import Text
 from sqlalchemy import text
 
 from producer import contract
+from producer.cli import EXIT_REJECTED
 from producer.contract import Kind
 from producer.intake import limits
 from producer.replay import Replayed, replay
@@ -19,8 +20,6 @@ from shared.settings import load_settings
 
 #: So many characters of a line.
 _SHOWN = 60
-#: Exit code of `replay` when some are still rejected.
-EXIT_REJECTED = 3
 
 app = typer.Typer(help="Look after events that were rejected.", no_args_is_help=True)
 
@@ -45,7 +44,8 @@ def rejected(
         found = rows.mappings().all()
     if as_json:
         for row in found:
-            print(json.dumps(dict(row), default=str))  # noqa: T201
+            seen = row["last_seen_at"].isoformat()
+            typer.echo(json.dumps({**row, "last_seen_at": seen}))
         return
     table = Table("id", "code", "reason", "source", "times", "line", show_edge=False)
     for row in found:
@@ -80,7 +80,7 @@ def schema(
 
     event, cloudevent: a JSON Schema. asyncapi: an AsyncAPI 3.0 document.
     """
-    print(contract.document(kind, limits(load_settings())))  # noqa: T201
+    typer.echo(contract.document(kind, limits(load_settings())))
 
 
 def _report(done: Replayed) -> None:

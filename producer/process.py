@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from producer.relay import Relay
 from producer.stream import StreamIntake, connect
 from shared import logs
-from shared.db.session import in_words, make_engine
+from shared.db.session import make_engine, worded
 from shared.errors import TaggerError
 from shared.queue import Doorbell, make_app
 from shared.settings import Settings, load_settings
@@ -34,12 +34,7 @@ def main(arguments: list[str]) -> int:
         worker.run(stop)
     except (TaggerError, DBAPIError) as error:
         # What time mends they wait for; this is for whoever set it up.
-        sentence = (
-            f"database_error: {in_words(error)}"
-            if isinstance(error, DBAPIError)
-            else f"{error.code}: {error}"
-        )
-        print(sentence, file=sys.stderr)  # noqa: T201  # as every command words its failures
+        print(worded(error), file=sys.stderr)  # noqa: T201  # it may be before there are logs
         return EXIT_SETUP
     return 0
 

@@ -21,7 +21,7 @@ from celery.worker import WorkController, state
 
 from shared import logs
 from shared.db.retry import transient
-from shared.db.session import DATABASE_ERRORS, in_words
+from shared.db.session import DATABASE_ERRORS, in_words, worded
 from shared.domain.photo import TRAINING_QUEUE, Lane
 from shared.errors import TaggerError
 from shared.queue import Doorbell
@@ -48,7 +48,7 @@ def main(arguments: list[str]) -> int:
         end_with(supervisor)
         app = _build(settings, queues, threads, holder)
     except TaggerError as error:
-        print(f"{name}: {error}", file=sys.stderr)  # noqa: T201  # before there are logs
+        print(f"{name}: {worded(error)}", file=sys.stderr)  # noqa: T201  # before there are logs
         return EXIT_SETUP
     except DATABASE_ERRORS as error:
         log.error("worker.no_database", error=in_words(error))  # noqa: TRY400

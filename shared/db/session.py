@@ -5,7 +5,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from shared.db.deadline import Deadline
-from shared.errors import SetupError
+from shared.errors import SetupError, TaggerError
 from shared.settings import Settings
 
 #: The names are libpq's; the server's begin with `tcp_`. Seconds, seconds and a number.
@@ -26,6 +26,13 @@ def in_words(error: DBAPIError | PoolTimeout) -> str:
         return "the database lacks this version's schema; run `tagger migrate`"
     lines = str(error.orig).strip().splitlines() or [type(error.orig).__name__]
     return f"Postgres: {lines[0]}"
+
+
+def worded(error: TaggerError | DBAPIError) -> str:
+    """What ends a command, as one line: a code, and what a person should read."""
+    if isinstance(error, DBAPIError):
+        return f"database_error: {in_words(error)}"
+    return f"{error.code}: {error}"
 
 
 def sqlalchemy_url(raw: str) -> URL:
