@@ -121,7 +121,7 @@ INSERT INTO review_row SELECT $first_row + number, product, users FROM parsed WH
 
 
 class Loader:
-    """Fills the tables `catalogue_row` and `review_row`."""
+    """Fills the tables `catalogue_row` and `review_row`; `file_of` tells a row's file."""
 
     def __init__(self, connection: DuckDBPyConnection, findings: Findings) -> None:
         """Makes the tables.
@@ -133,6 +133,7 @@ class Loader:
         self._connection = connection
         self._findings = findings
         connection.execute(_TABLES)
+        connection.execute(f"CREATE MACRO file_of(row_number) AS row_number // {ROWS_PER_FILE}")
 
     def load(
         self, source: Source, file_number: int, *, reviews: bool, advance: Callable[[int], None]

@@ -33,8 +33,8 @@ SELECT product_id, row_number, source, url, position, CASE
         WHEN contains(url, 'play') THEN 'video_thumbnail' END
     WHEN length(url) > 2048 OR NOT regexp_full_match(address, 'https?://[^/\\s][^\\s\\x00-\\x1f\\x7f]*')
         OR regexp_matches(url, '[\\s\\x00-\\x1f\\x7f\\\\]') THEN 'bad_url'
-    WHEN NOT regexp_matches(address, '^https?://[^/]+/.*\\.jpe?g$') AND row_number >> 40 <> $voted
-        THEN 'not_jpg'
+    WHEN NOT regexp_matches(address, '^https?://[^/]+/.*\\.jpe?g$')
+        AND file_of(row_number) <> $voted THEN 'not_jpg'
     WHEN regexp_matches(address, 'pk[a-z]{2}-play-[a-z]+-overlay') THEN 'video_thumbnail'
 END AS reason
 FROM taken_apart

@@ -34,13 +34,13 @@ SELECT left(sha256(concat_ws(chr(10), product, url, nullif(draw, 0))), 16) AS ph
     product, CASE source WHEN 0 THEN 'catalogue' ELSE 'user' END AS source,
     source_set.name AS set, tags, paths, position
 FROM sampled JOIN product USING (product_id) JOIN labelled_category USING (category_id)
-    JOIN source_set ON source_set.file_number = row_number >> 40
+    JOIN source_set ON source_set.file_number = file_of(row_number)
 ORDER BY photo_id
 """
 
 _PREFER_VOTED = """
-DELETE FROM catalogue_row WHERE row_number >> 40 <> $voted
-    AND product IN (SELECT product FROM catalogue_row WHERE row_number >> 40 = $voted)
+DELETE FROM catalogue_row WHERE file_of(row_number) <> $voted
+    AND product IN (SELECT product FROM catalogue_row WHERE file_of(row_number) = $voted)
 """
 
 
