@@ -66,7 +66,7 @@ def precision(
     model: Annotated[
         str | None, typer.Option(help="Only what this model version gave.", metavar="VERSION")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One object a line.")] = False,
 ) -> None:
     """How often reviewers say that a tag, or a flag, is right, with 95 % intervals."""
     from review.precision import precisions  # noqa: PLC0415
@@ -75,22 +75,17 @@ def precision(
     with engine.connect() as connection:
         rows = precisions(connection, model)
     if as_json:
-        typer.echo(
-            json.dumps(
-                [
-                    {
-                        "kind": row.kind,
-                        "subject": row.subject,
-                        "accepted": row.accepted,
-                        "rejected": row.rejected,
-                        "even": row.even,
-                        "precision": row.share,
-                        "interval": row.interval,
-                    }
-                    for row in rows
-                ]
-            )
-        )
+        for row in rows:
+            fields = {
+                "kind": row.kind,
+                "subject": row.subject,
+                "accepted": row.accepted,
+                "rejected": row.rejected,
+                "even": row.even,
+                "precision": row.share,
+                "interval": row.interval,
+            }
+            typer.echo(json.dumps(fields))
         return
     table = Table("what", "accepted", "rejected", "even", "precision", "95 % interval", box=None)
     for row in rows:

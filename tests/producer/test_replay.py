@@ -2,6 +2,7 @@
 
 import json
 import threading
+from datetime import datetime
 
 import pytest
 from sqlalchemy import Engine
@@ -92,7 +93,10 @@ def test_the_commands_show_them_and_offer_them_again(
     assert b"\x1b[2J" not in shown.stdout
     assert "\u202e".encode() not in shown.stdout
     whole = fleet.run("events", "rejected", "--json", "--code", "too_many")
-    assert json.loads(json.loads(whole.stdout)["line"]) == hostile
+    [found] = map(json.loads, whole.stdout.splitlines())
+    assert json.loads(found["line"]) == hostile
+    assert "T" in found["last_seen_at"]
+    assert datetime.fromisoformat(found["last_seen_at"]).tzinfo is not None
     again = fleet.run("events", "replay")
     assert again.returncode == EXIT_REJECTED, again.stderr
     assert rows(engine, "SELECT count(*) FROM listing") == [(1,)]

@@ -86,7 +86,9 @@ def add(
 
 
 @app.command(name="list")
-def list_models(as_json: Json = False) -> None:
+def list_models(
+    as_json: Annotated[bool, typer.Option("--json", help="One object a line.")] = False,
+) -> None:
     """Show all registered models, the newest first.
 
     A worker with TAGGER_MODEL_DIR set serves that model, whichever is the champion here.
@@ -96,7 +98,8 @@ def list_models(as_json: Json = False) -> None:
     with make_engine(load_settings(), role="model").connect() as connection:
         rows = listed(connection)
     if as_json:
-        typer.echo(json.dumps(rows))
+        for row in rows:
+            typer.echo(json.dumps(row))
         return
     table = Table(box=None, padding=(0, 1, 0, 0))  # fits a terminal of 80 columns
     table.add_column("version", no_wrap=True)

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
@@ -40,6 +41,10 @@ def _run(*arguments: str) -> str:
     return done.stdout
 
 
+def _listed() -> list[dict[str, Any]]:
+    return [json.loads(line) for line in _run("model", "list", "--json").splitlines()]
+
+
 def test_a_model_goes_from_candidate_to_champion_and_back(tmp_path: Path) -> None:
     first = json.loads(_run("model", "add", str(DEFAULT_MODEL), "--json"))["version"]
     assert "candidate" in _run("model", "list")
@@ -51,7 +56,7 @@ def test_a_model_goes_from_candidate_to_champion_and_back(tmp_path: Path) -> Non
     assert "candidate: hamming 0." in said
     assert "already" in _run("model", "promote", second)
     assert f"{first} is the champion (rollback)" in _run("model", "rollback")
-    listed = json.loads(_run("model", "list", "--json"))
+    listed = _listed()
     assert [(row["version"], row["status"]) for row in listed] == [
         (second, "retired"),
         (first, "champion"),
@@ -75,7 +80,7 @@ def test_other_thresholds_of_the_same_weights_wait_as_a_decision(tmp_path: Path)
     assert set(found["thresholds"].values()) == {0.9}
     dry = _run("rethreshold", "--model", first, "--thresholds", "0.5", "--dry-run")
     assert "a dry run" in dry
-    assert json.loads(_run("model", "list", "--json"))[0]["decision"] == 2
+    assert _listed()[0]["decision"] == 2
 
 
 @pytest.mark.parametrize(
@@ -103,18 +108,18 @@ def test_numbers_that_do_not_fit_the_model_are_refused(tmp_path: Path) -> None:
     for arguments in (["--thresholds", "7"], ["--decision", "3"], ["--related-cutoff", "-1"]):
         with pytest.raises(DecisionError):
             _run("rethreshold", "--model", version, *arguments)
-    assert json.loads(_run("model", "list", "--json"))[0]["decision"] == 1
+    assert _listed()[0]["decision"] == 1
 
 
 def test_the_same_weights_on_other_pixels_do_not_take_the_champions_place(tmp_path: Path) -> None:
     first = renamed(tmp_path / "first").version
     _run("model", "add", str(tmp_path / "first"))
     _run("model", "promote", first)
-    [before] = json.loads(_run("model", "list", "--json"))
+    [before] = _listed()
     assert renamed(tmp_path / "other", preprocessing="bgr-bilinear-v1").version == first
     with pytest.raises(ArtifactError, match="known with preprocessing rgb-area-v1"):
         _run("model", "add", str(tmp_path / "other"))
-    assert json.loads(_run("model", "list", "--json")) == [before]
+    assert _listed() == [before]
     shutil.rmtree(tmp_path / "store")
     assert f"{first} is the champion at" in _run("model", "add", str(tmp_path / "first"))
 
