@@ -247,7 +247,7 @@ def test_a_champion_that_became_another_at_its_url_never_serves(
         with engine.begin() as connection:  # as if it had changed right afterwards
             model_id = models.find(connection, version).id
             promotions.promote(connection, model_id, kind="forced", gate={})
-        wait_until(lambda: fleet.log("worker").count("model.refused") >= 2)
+        wait_until(lambda: fleet.log("worker").count("model.refused") >= len(Lane))
         total = publish(fleet, photos, origin, tmp_path, copies=2)
         aftermath.check(total)
         # Nor in a worker that never served another: it takes what ships.
@@ -262,7 +262,9 @@ def test_a_champion_that_became_another_at_its_url_never_serves(
         ) == [(False,)]
         # Once its URL has it again, it serves.
         _serve(shelf, tmp_path / "second")
-        wait_until(lambda: fleet.log("worker").count(f'"version": "{version}", "before"') == 2)
+        wait_until(
+            lambda: fleet.log("worker").count(f'"version": "{version}", "before"') == len(Lane)
+        )
     assert fleet.stop() == {"relay": 0, "worker": 0}
     assert_quiet(fleet, "relay")
     assert_quiet(fleet, "worker", allowed=("model.refused",))
