@@ -41,7 +41,7 @@ def index(
     """Keep a search index up to date with the feed: the one in Postgres, or one at a URL.
 
     It goes on where it stopped. Of several at once one works and the others stand by. Documents
-    that the index does not take stand in index_refusal, with the reason.
+    that the index does not take stand in feed_refusal, with the reason.
     """
     settings = load_settings()
     logs.configure(settings, role="index")

@@ -27,7 +27,7 @@ class Flagger:
         """Flags nothing yet.
 
         Args:
-            restricted: tags that the marketplace's policy names, in lower case.
+            restricted: tags that the marketplace's policy names, as `canonical` writes them.
             shadow: whether flags are only noted; else documents mention them.
         """
         self._restricted = frozenset(restricted)
@@ -49,7 +49,7 @@ class Flagger:
         reuse.remember(connection, _photos(connection, ids))
         ids |= {*reuse.with_later_copies(connection, sorted(ids))}
         # Before the decisions' lock, whose place is after this one.
-        if not self._shadow or listing_flags.told(connection, sorted(ids)):
+        if not self._shadow or listing_flags.published(connection, sorted(ids)):
             listings.lock(connection, ids)
         flags = self._flags(connection, sorted(ids))
         changed = listing_flags.replace(connection, flags, shadow=self._shadow)

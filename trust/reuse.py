@@ -12,13 +12,13 @@ from shared.domain.flags import Flag, of_reuse
 _LATER = 20
 
 _ALIKE = """
-    look.keys && mine.keys AND look.listing_id <> mine.listing_id
-    AND bit_count((look.phash # mine.phash)::bit(64)) <= :cutoff
+    other.keys && mine.keys AND other.listing_id <> mine.listing_id
+    AND bit_count((other.phash # mine.phash)::bit(64)) <= :cutoff
 """
 
 
 def remember(connection: Connection, photos: Iterable[Row[tuple[int, int, int | None]]]) -> None:
-    """Keeps how tagged photos look: rows of `id`, `listing_id` and `phash`."""
+    """Keeps the fingerprints of tagged photos: rows of `id`, `listing_id` and `phash`."""
     rows = [
         {
             "photo_id": photo.id,
@@ -32,7 +32,7 @@ def remember(connection: Connection, photos: Iterable[Row[tuple[int, int, int | 
     if rows:
         connection.execute(
             text("""
-                INSERT INTO photo_look (photo_id, listing_id, phash, keys)
+                INSERT INTO photo_fingerprint (photo_id, listing_id, phash, keys)
                 SELECT photo_id, listing_id, phash, keys
                 FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS new(
                     photo_id bigint, listing_id bigint, phash bigint, keys int[])
@@ -40,7 +40,7 @@ def remember(connection: Connection, photos: Iterable[Row[tuple[int, int, int | 
                 WHERE EXISTS (SELECT FROM photo WHERE photo.id = new.photo_id FOR KEY SHARE)
                 ON CONFLICT (photo_id) DO UPDATE SET
                     phash = excluded.phash, keys = excluded.keys
-                    WHERE photo_look.phash <> excluded.phash
+                    WHERE photo_fingerprint.phash <> excluded.phash
             """),
             {"rows": orjson.dumps(rows).decode()},
         )
@@ -52,10 +52,10 @@ def with_later_copies(connection: Connection, listing_ids: Sequence[int]) -> lis
         connection.execute(
             text(f"""
                 SELECT DISTINCT later.listing_id
-                FROM photo JOIN photo_look AS mine ON mine.photo_id = photo.id
+                FROM photo JOIN photo_fingerprint AS mine ON mine.photo_id = photo.id
                 CROSS JOIN LATERAL (
-                    SELECT look.listing_id FROM photo_look AS look
-                    WHERE {_ALIKE} AND look.photo_id > mine.photo_id
+                    SELECT other.listing_id FROM photo_fingerprint AS other
+                    WHERE {_ALIKE} AND other.photo_id > mine.photo_id
                     LIMIT {_LATER}
                 ) AS later
                 WHERE photo.listing_id = ANY(:ids)
@@ -71,12 +71,12 @@ def flags(connection: Connection, listing_ids: Sequence[int]) -> dict[int, list[
     for row in connection.execute(
         text(f"""
             SELECT mine.listing_id, listing.external_id, earlier.distance
-            FROM photo JOIN photo_look AS mine ON mine.photo_id = photo.id
+            FROM photo JOIN photo_fingerprint AS mine ON mine.photo_id = photo.id
             CROSS JOIN LATERAL (
-                SELECT look.listing_id, bit_count((look.phash # mine.phash)::bit(64)) AS distance
-                FROM photo_look AS look
-                WHERE {_ALIKE} AND look.photo_id < mine.photo_id
-                ORDER BY look.photo_id LIMIT 1
+                SELECT other.listing_id, bit_count((other.phash # mine.phash)::bit(64)) AS distance
+                FROM photo_fingerprint AS other
+                WHERE {_ALIKE} AND other.photo_id < mine.photo_id
+                ORDER BY other.photo_id LIMIT 1
             ) AS earlier
             JOIN listing ON listing.id = earlier.listing_id
             WHERE photo.listing_id = ANY(:ids)

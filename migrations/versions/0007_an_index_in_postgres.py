@@ -1,4 +1,4 @@
-"""An index in Postgres, how far each index has followed the feed, and what it did not take."""
+"""An index in Postgres, how far each follower of the feed has come, and what it could not take."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -51,25 +51,25 @@ def upgrade() -> None:
     )
     op.create_index("ix_search_document_tags", "search_document", ["tags"], postgresql_using="gin")
     op.create_table(
-        "index_cursor",
+        "feed_cursor",
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("position", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("moved_at", sa.DateTime(timezone=True), server_default=now, nullable=False),
-        sa.PrimaryKeyConstraint("name", name=op.f("pk_index_cursor")),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_feed_cursor")),
     )
     op.create_table(
-        "index_refusal",
-        sa.Column("name", sa.Text(), nullable=False, comment="of the index"),
+        "feed_refusal",
+        sa.Column("name", sa.Text(), nullable=False, comment="of the follower"),
         sa.Column("listing_id", sa.Text(), nullable=False),
         sa.Column("doc_version", sa.BigInteger(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("refused_at", sa.DateTime(timezone=True), server_default=now, nullable=False),
-        sa.PrimaryKeyConstraint("name", "listing_id", name=op.f("pk_index_refusal")),
+        sa.PrimaryKeyConstraint("name", "listing_id", name=op.f("pk_feed_refusal")),
     )
 
 
 def downgrade() -> None:
     """Takes it back."""
-    for table in ("index_refusal", "index_cursor", "search_document"):
+    for table in ("feed_refusal", "feed_cursor", "search_document"):
         op.drop_table(table)
     op.drop_column("search_feed", "aggregatetype")

@@ -9,6 +9,8 @@ down_revision = "0007"
 branch_labels = None
 depends_on = None
 
+_SUBJECT = "the seller's tag, or ''"
+
 
 def upgrade() -> None:
     """Makes the change. Processes of the version before write photos without a hash."""
@@ -31,8 +33,14 @@ def upgrade() -> None:
             comment="only noted: no document mentions it",
         ),
     )
+    op.alter_column(
+        "listing_flag",
+        "subject",
+        comment="the tag or the earlier listing that it is about, or ''",
+        existing_comment=_SUBJECT,
+    )
     op.create_table(
-        "photo_look",
+        "photo_fingerprint",
         sa.Column("photo_id", sa.BigInteger(), nullable=False),
         sa.Column("listing_id", sa.BigInteger(), nullable=False),
         sa.Column("phash", sa.BigInteger(), nullable=False),
@@ -43,15 +51,16 @@ def upgrade() -> None:
             comment="parts of the hash with their place; copies share one at least",
         ),
         sa.ForeignKeyConstraint(
-            ["photo_id"], ["photo.id"], name=op.f("fk_photo_look_photo_id"), ondelete="CASCADE"
+            ["photo_id"], ["photo.id"], name=op.f("fk_photo_fingerprint_photo_id"), ondelete="CASCADE"
         ),
-        sa.PrimaryKeyConstraint("photo_id", name=op.f("pk_photo_look")),
+        sa.PrimaryKeyConstraint("photo_id", name=op.f("pk_photo_fingerprint")),
     )
-    op.create_index("ix_photo_look_keys", "photo_look", ["keys"], postgresql_using="gin")
+    op.create_index("ix_photo_fingerprint_keys", "photo_fingerprint", ["keys"], postgresql_using="gin")
 
 
 def downgrade() -> None:
     """Takes it back."""
-    op.drop_table("photo_look")
+    op.drop_table("photo_fingerprint")
+    op.alter_column("listing_flag", "subject", comment=_SUBJECT)
     op.drop_column("listing_flag", "shadow")
     op.drop_column("photo", "phash")

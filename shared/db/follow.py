@@ -124,7 +124,7 @@ class Follower:
             _note(connection, self._index.name, rows, refused)
             connection.execute(
                 text("""
-                    UPDATE index_cursor SET position = :position, moved_at = now()
+                    UPDATE feed_cursor SET position = :position, moved_at = now()
                     WHERE name = :name
                 """),
                 {"name": self._index.name, "position": rows[-1].position},
@@ -141,7 +141,7 @@ class Follower:
 
 def rewind(connection: Connection, name: str) -> None:
     """Lets an index begin again from the first entry."""
-    connection.execute(text("DELETE FROM index_cursor WHERE name = :name"), {"name": name})
+    connection.execute(text("DELETE FROM feed_cursor WHERE name = :name"), {"name": name})
 
 
 def _newest(rows: Sequence[Row[Any]]) -> list[Entry]:
@@ -152,11 +152,11 @@ def _newest(rows: Sequence[Row[Any]]) -> list[Entry]:
 def _take_cursor(connection: Connection, name: str) -> int | None:
     """Where to go on, for this transaction alone; None while another one has it."""
     connection.execute(
-        text("INSERT INTO index_cursor (name) VALUES (:name) ON CONFLICT DO NOTHING"),
+        text("INSERT INTO feed_cursor (name) VALUES (:name) ON CONFLICT DO NOTHING"),
         {"name": name},
     )
     return connection.execute(
-        text("SELECT position FROM index_cursor WHERE name = :name FOR UPDATE SKIP LOCKED"),
+        text("SELECT position FROM feed_cursor WHERE name = :name FOR UPDATE SKIP LOCKED"),
         {"name": name},
     ).scalar()
 
@@ -166,13 +166,13 @@ def _note(
 ) -> None:
     """Keeps what was refused with its reason, until a newer version is taken."""
     connection.execute(
-        text("DELETE FROM index_refusal WHERE name = :name AND listing_id = ANY(:listings)"),
+        text("DELETE FROM feed_refusal WHERE name = :name AND listing_id = ANY(:listings)"),
         {"name": name, "listings": [row.listing_id for row in rows]},
     )
     if refused:
         connection.execute(
             text("""
-                INSERT INTO index_refusal (name, listing_id, doc_version, reason)
+                INSERT INTO feed_refusal (name, listing_id, doc_version, reason)
                 VALUES (:name, :listing_id, :doc_version, :reason)
             """),
             [

@@ -61,11 +61,13 @@ def replace(
         """),
         {"ids": sorted(flags), "rows": orjson.dumps(rows).decode(), "shadow": shadow},
     ).scalars()
-    told = {row.listing_id for row in gone if not row.shadow}
-    return sorted(told.union(written))
+    unpublished = {row.listing_id for row in gone if not row.shadow}
+    return sorted(unpublished.union(written))
 
 
-def told(connection: Connection, listing_ids: Sequence[int]) -> dict[int, list[dict[str, str]]]:
+def published(
+    connection: Connection, listing_ids: Sequence[int]
+) -> dict[int, list[dict[str, str]]]:
     """What documents mention: kind and subject of the flags that are no shadow."""
     found: dict[int, list[dict[str, str]]] = {}
     for row in connection.execute(

@@ -102,7 +102,7 @@ def _drafts(
     models = {p.model_id for its in photos.values() for p in its if p.status == Status.TAGGED}
     active = decisions.active(connection, models)
     decided = _decide(listings, photos, active)
-    flags = listing_flags.told(connection, ids)
+    flags = listing_flags.published(connection, ids)
     drafts: dict[int, _Draft] = {}
     for listing in listings:
         its = decided.get(listing.id, _UNDECIDED)

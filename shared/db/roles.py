@@ -36,7 +36,7 @@ _TABLES: Final = {
     "listing_tag":     ("SID",   "SID",  "S",    "S"),
     "related_tag":     ("SID",   "SID",  "S",    ""),
     "listing_flag":    ("SIUD",  "S",    "S",    "S"),
-    "photo_look":      ("SIUD",  "",     "S",    ""),
+    "photo_fingerprint": ("SIUD", "",   "S",    ""),
     "tag":             ("S",     "SIU",  "S",    "S"),
     "model":           ("S",     "SIU",  "S",    "S"),
     "decision":        ("S",     "SIU",  "S",    "S"),
@@ -46,8 +46,8 @@ _TABLES: Final = {
     "search_feed":     ("SID",   "SI",   "S",    ""),
     "feed_head":       ("SU",    "SU",   "S",    ""),
     "search_document": ("SIUD",  "",     "S",    ""),
-    "index_cursor":    ("SIUD",  "",     "S",    ""),
-    "index_refusal":   ("SIUD",  "",     "S",    ""),
+    "feed_cursor":     ("SIUD",  "",     "S",    ""),
+    "feed_refusal":    ("SIUD",  "",     "S",    ""),
     # Lines as a marketplace sent them: whose words a listing's are, these are too, and the
     # people who ask why something was rejected are analysts.
     "rejected_event":  ("SIUD",  "",     "S",    ""),

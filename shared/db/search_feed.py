@@ -104,7 +104,7 @@ def compact(
                     WHERE newer.listing_id = old.listing_id
                         AND newer.doc_version > old.doc_version)
                 OR document IS NULL AND NOT EXISTS (
-                    SELECT FROM index_cursor WHERE index_cursor.position < old.position))
+                    SELECT FROM feed_cursor WHERE feed_cursor.position < old.position))
         """),
         {"positions": [row.position for row in looked_at]},
     ).rowcount

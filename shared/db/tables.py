@@ -307,7 +307,9 @@ class ListingFlag(Table):
         ForeignKey("listing.id", ondelete="CASCADE"), primary_key=True
     )
     kind: Mapped[str] = mapped_column(primary_key=True)
-    subject: Mapped[str] = mapped_column(primary_key=True, comment="the seller's tag, or ''")
+    subject: Mapped[str] = mapped_column(
+        primary_key=True, comment="the tag or the earlier listing that it is about, or ''"
+    )
     score: Mapped[float]
     reason: Mapped[str]
     shadow: Mapped[bool] = mapped_column(
@@ -316,11 +318,11 @@ class ListingFlag(Table):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
-class PhotoLook(Table):
+class PhotoFingerprint(Table):
     """How a photo looks, to be found again under other listings."""
 
-    __tablename__ = "photo_look"
-    __table_args__ = (Index("ix_photo_look_keys", "keys", postgresql_using="gin"),)
+    __tablename__ = "photo_fingerprint"
+    __table_args__ = (Index("ix_photo_fingerprint_keys", "keys", postgresql_using="gin"),)
 
     photo_id: Mapped[int] = mapped_column(
         ForeignKey("photo.id", ondelete="CASCADE"), primary_key=True
@@ -406,22 +408,22 @@ class SearchDocument(Table):
     indexed_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
-class IndexCursor(Table):
-    """How far an index has followed the feed."""
+class FeedCursor(Table):
+    """How far a follower of the feed has come."""
 
-    __tablename__ = "index_cursor"
+    __tablename__ = "feed_cursor"
 
     name: Mapped[str] = mapped_column(primary_key=True)
     position: Mapped[int] = mapped_column(server_default="0")
     moved_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
-class IndexRefusal(Table):
-    """A document that an index did not take, until it takes a newer version."""
+class FeedRefusal(Table):
+    """A document that a follower could not take, until it takes a newer version."""
 
-    __tablename__ = "index_refusal"
+    __tablename__ = "feed_refusal"
 
-    name: Mapped[str] = mapped_column(primary_key=True, comment="of the index")
+    name: Mapped[str] = mapped_column(primary_key=True, comment="of the follower")
     listing_id: Mapped[str] = mapped_column(primary_key=True)
     doc_version: Mapped[int]
     reason: Mapped[str]

@@ -225,7 +225,7 @@ def _until_gone(engine: Engine, listing: str) -> None:
 
 def _until_index_has_all(engine: Engine) -> None:
     behind = """SELECT (SELECT position FROM feed_head)
-        - coalesce((SELECT position FROM index_cursor WHERE name = 'postgres'), 0)"""
+        - coalesce((SELECT position FROM feed_cursor WHERE name = 'postgres'), 0)"""
     wait_until(lambda: rows(engine, behind) == [(0,)])
 
 

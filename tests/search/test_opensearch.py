@@ -102,7 +102,7 @@ def test_what_is_never_taken_stands_there_with_its_reason_until_it_is(
     record(engine, settings, event(wide, event_id="e", photos=[]), event("b", photos=[]))
     follower.catch_up()
     assert {*cluster.documents("listings")} == {"b"}
-    [(listing, reason)] = rows(engine, "SELECT listing_id, reason FROM index_refusal")
+    [(listing, reason)] = rows(engine, "SELECT listing_id, reason FROM feed_refusal")
     assert listing == wide
     assert "illegal_argument_exception" in reason
 
@@ -145,7 +145,7 @@ def test_its_password_goes_to_it_and_nowhere_else(
     done = fleet.run("index", "--once")
     assert done.returncode == 0, done.stderr
     assert b"Wq7" not in done.stdout + done.stderr
-    assert rows(engine, "SELECT count(*) FROM index_cursor WHERE name LIKE '%Wq7%'") == [(0,)]
+    assert rows(engine, "SELECT count(*) FROM feed_cursor WHERE name LIKE '%Wq7%'") == [(0,)]
     fleet.environment["TAGGER_INDEX_URL"] = cluster.url.replace("//", "//u:wrong@")
     refused = fleet.run("index", "--once", "--rebuild")
     assert refused.returncode == 1

@@ -173,7 +173,7 @@ def test_a_copy_is_unflagged_when_the_first_listing_is_deleted(
     record(engine, settings, event("copy", minute=2, type="listing.deleted"))
     _follow(engine)
     assert _flags(engine) == []
-    assert rows(engine, "SELECT count(*) FROM photo_look") == [(0,)]
+    assert rows(engine, "SELECT count(*) FROM photo_fingerprint") == [(0,)]
 
 
 def test_in_shadow_no_document_mentions_flags(

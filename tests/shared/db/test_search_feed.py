@@ -113,13 +113,13 @@ def test_compaction_leaves_the_newest_of_each_listing_to_readers_that_begin_or_l
         record(engine, settings, *(event(f"L{n}", minute=minute, photos=[]) for n in range(5)))
     record(engine, settings, event("L0", minute=9, type="listing.deleted"))
     with engine.begin() as connection:
-        connection.execute(text("INSERT INTO index_cursor (name, position) VALUES ('slow', 7)"))
+        connection.execute(text("INSERT INTO feed_cursor (name, position) VALUES ('slow', 7)"))
     before = {e.listing_id: e for e in _read(engine)}
     assert _compact(engine, timedelta(days=1)) == 0
     assert _compact(engine) == 16
     assert {e.listing_id: e for e in _read(engine)} == before, "and the tombstone is still there"
     with engine.begin() as connection:
-        connection.execute(text("UPDATE index_cursor SET position = 21"))
+        connection.execute(text("UPDATE feed_cursor SET position = 21"))
     assert _compact(engine) == 1
     assert {e.listing_id for e in _read(engine)} == {"L1", "L2", "L3", "L4"}
     assert _compact(engine) == 0
