@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Final
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from review import pages
-from review.listing import Listing, Photo, flag_kinds, read_cards, read_listing
+from review.listing import Listing, Photo, flag_kinds, photo_url, read_cards, read_listing
 from review.photos import LARGE, SMALL, PhotoDesk
 from review.place import Place, read_id
 from review.precision import precisions
@@ -17,15 +17,18 @@ from review.reasons import sentence, sentence_of
 from review.reviewers import Session
 from review.sight import Sight, Sights
 from review.thresholds import thresholds
-from shared.db import votes
+from shared.db import models, votes
 from shared.db.decisions import Decisions
 from shared.db.votes import TAG, Verdict
 from shared.domain.photo import Status
+from shared.domain.vocabulary import canonical
 from shared.errors import ModelUnknown, PhotoError
 from shared.settings import Settings
 
 #: Listings on a page of the queue.
 _PAGE: Final = 24
+#: Models to choose from, the newest ones.
+_VERSIONS: Final = 50
 #: Pictures of ours may be shown again by the same browser for so long.
 _PICTURE_S: Final = 300
 
@@ -141,14 +144,12 @@ class Desk:
                 rows = precisions(connection, version or None)
             except ModelUnknown:
                 raise HTTPException(404) from None
-            versions = connection.execute(
-                text("SELECT version FROM model ORDER BY id DESC LIMIT 50")
-            ).scalars()
+            versions = models.newest_versions(connection, _VERSIONS)
             return pages.page(
                 "precision.html",
                 session=session,
                 version=version,
-                versions=[*versions],
+                versions=versions,
                 tags=[row for row in rows if row.kind == TAG],
                 flags=[row for row in rows if row.kind != TAG],
             )
@@ -162,7 +163,7 @@ class Desk:
             raise HTTPException(400, "A vote accepts or rejects.") from None
         kind, subject = form.get("kind_of", ""), form.get("subject", "")
         if kind == TAG:
-            subject = subject.strip().lower()
+            subject = canonical(subject)
         vote = votes.Vote(session.reviewer_id, listing_id, kind, subject, verdict)
         with self._engine.begin() as connection:
             known = votes.cast(connection, vote)
@@ -187,9 +188,7 @@ class Desk:
 
     def _url(self, photo_id: int) -> str:
         with self._engine.connect() as connection:
-            url = connection.execute(
-                text("SELECT url FROM photo WHERE id = :id"), {"id": photo_id}
-            ).scalar_one_or_none()
+            url = photo_url(connection, photo_id)
         if url is None:
             raise HTTPException(404)
         return url

@@ -113,6 +113,13 @@ def read_listing(
     )
 
 
+def photo_url(connection: Connection, photo_id: int) -> str | None:
+    """Where a photo lies; None where there is none with that id."""
+    return connection.execute(
+        text("SELECT url FROM photo WHERE id = :id"), {"id": photo_id}
+    ).scalar_one_or_none()
+
+
 def _opinions(cast: Sequence[Row[Any]], reviewer_id: int) -> defaultdict[tuple[str, str], Opinions]:
     mine: dict[tuple[str, str], Verdict] = {}
     others: defaultdict[tuple[str, str], list[str]] = defaultdict(list)

@@ -8,6 +8,8 @@ from enum import StrEnum
 from typing import Final, Self
 from urllib.parse import urlencode
 
+from shared.domain.vocabulary import canonical
+
 #: The longest tag there is.
 MAX_WORD: Final = 200
 MAX_ID: Final = (1 << 63) - 1
@@ -76,7 +78,7 @@ class Place:
         """Out of a query or a form; what is none of this counts as not given."""
         return cls(
             _word(given.get("kind", "")),
-            _word(given.get("tag", "")).lower(),
+            canonical(_word(given.get("tag", ""))),
             given.get("everyone") == "1",
             Key.parse(given.get("key", "")),
         )

@@ -7,7 +7,9 @@ from typing import Final
 from sqlalchemy import Connection, text
 
 from search.postgres import WEIGHTS
+from shared.db import models
 from shared.db.decisions import Decisions
+from shared.domain.vocabulary import canonical
 
 _FACETS: Final = 10
 
@@ -102,8 +104,8 @@ def search(
             "words": query.words.replace("\0", " "),
             "language": language,
             "sources": [WEIGHTS[source] for source in query.sources],
-            "tags": [tag.lower() for tag in query.tags],
-            "without": [tag.lower() for tag in query.without],
+            "tags": [*map(canonical, query.tags)],
+            "without": [*map(canonical, query.without)],
             # From D to A, see `WEIGHTS`.
             "ranks": [ranking.related_tags, ranking.seller_tags, ranking.title, ranking.tags],
             "expanded": ranking.expanded,
@@ -117,9 +119,7 @@ def search(
 
 def related(connection: Connection, words: str, language: str) -> list[str]:
     """Tags that go with those that the words name, by the matrix of the model that serves."""
-    champion = connection.execute(
-        text("SELECT id FROM model WHERE status = 'champion'")
-    ).scalar_one_or_none()
+    champion = models.champion_id(connection)
     if champion is None:
         return []
     named = connection.execute(

@@ -24,6 +24,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.domain.host import hosts_from_commas, is_within
+from shared.domain.vocabulary import canonical
 from shared.errors import SetupError
 from shared.servers import VARIABLES, given_url, refuse_known_password
 
@@ -290,7 +291,7 @@ class Settings(PhotoLimits):
     def _tags_from_semicolons(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
-        return frozenset(filter(None, (" ".join(tag.lower().split()) for tag in value.split(";"))))
+        return frozenset(filter(None, (canonical(tag) for tag in value.split(";"))))
 
 
 @lru_cache(maxsize=1)

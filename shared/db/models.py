@@ -115,6 +115,22 @@ def by_id(connection: Connection, model_id: int) -> Row[Any]:
     ).one()
 
 
+def champion_id(connection: Connection) -> int | None:
+    """The row id of the model that serves."""
+    return connection.execute(
+        text("SELECT id FROM model WHERE status = 'champion' ORDER BY id LIMIT 1")
+    ).scalar_one_or_none()
+
+
+def newest_versions(connection: Connection, limit: int) -> list[str]:
+    """The versions that were registered last, the newest first."""
+    return list(
+        connection.execute(
+            text("SELECT version FROM model ORDER BY id DESC LIMIT :limit"), {"limit": limit}
+        ).scalars()
+    )
+
+
 def in_service(connection: Connection) -> tuple[Row[Any] | None, Row[Any] | None]:
     """The champion and the shadow, where there is one."""
     rows = connection.execute(

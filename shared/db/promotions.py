@@ -6,17 +6,12 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, text
 
+from shared.db.models import champion_id
+
 Kind = Literal["first", "gate", "forced", "rollback"]
 
 #: Any number, the same in every process: one promotion at a time.
 _LOCK = 7_206_315_051
-
-
-def champion(connection: Connection) -> int | None:
-    """The row id of the model that serves."""
-    return connection.execute(
-        text("SELECT id FROM model WHERE status = 'champion' ORDER BY id LIMIT 1")
-    ).scalar_one_or_none()
 
 
 def promote(
@@ -34,7 +29,7 @@ def promote(
         The row id of the champion before.
     """
     connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-    previous = champion(connection)
+    previous = champion_id(connection)
     if previous == model_id:
         return previous
     connection.execute(
@@ -63,7 +58,7 @@ def promote(
 def promote_first(connection: Connection, model_id: int) -> bool:
     """Makes a model the champion where there is none; returns whether it did."""
     connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-    if champion(connection) is not None:
+    if champion_id(connection) is not None:
         return False
     promote(connection, model_id, kind="first", gate={})
     return True

@@ -38,24 +38,17 @@ class Decision:
     spam: SpamJudge | None = None
 
     def tags(self, scores: NDArray[np.float32]) -> list[list[Scored]]:
-        """The tags of photos from their scores [n, tags], best first."""
+        """The tags of photos, or of listings, from their scores [n, tags], best first."""
         return [
             [(self.vocabulary[tag], score) for tag, score in decided]
             for decided in decide(scores, self.thresholds)
         ]
 
-    def fused_tags(self, listings: Sequence[Sequence[PhotoScores]]) -> list[list[Scored]]:
-        """The tags of listings from the scores of their photos, best first.
-
-        Each listing has a photo at least. Photos scored by an earlier model count for the tags
-        that both models know.
-        """
-        return self.tags(self.fused(listings)) if listings else []
-
     def fused(self, listings: Sequence[Sequence[PhotoScores]]) -> NDArray[np.float32]:
         """float32 `[listings, tags]`: the scores of listings, each with a photo at least.
 
-        0 for a tag that none of the listing's photos was scored for.
+        Photos scored by another model count for the tags that both models know; 0 for a tag that
+        none of the listing's photos was scored for.
         """
         aligned = [self._aligned(*photo) for photos in listings for photo in photos]
         return fuse(np.asarray(aligned, np.float32), [len(photos) for photos in listings])

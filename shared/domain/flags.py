@@ -7,6 +7,7 @@ from enum import StrEnum
 from shared.domain.decision import Scored
 from shared.domain.spam import Doubt
 from shared.domain.spam import reason as spam_reason
+from shared.domain.vocabulary import canonical
 
 
 class FlagKind(StrEnum):
@@ -50,19 +51,17 @@ def of_policy(
     """A flag for each restricted tag that the photos show, or the seller says.
 
     Args:
-        restricted: in lower case.
+        restricted: as `canonical` writes them.
         tags: of the listing, with their scores.
         sellers: the seller's tags.
     """
     flags = {
-        tag.lower(): Flag(
-            FlagKind.RESTRICTED, tag.lower(), score, f"The photos show {tag}, which is restricted."
-        )
+        name: Flag(FlagKind.RESTRICTED, name, score, f"The photos show {tag}, which is restricted.")
         for tag, score in tags
-        if tag.lower() in restricted
+        if (name := canonical(tag)) in restricted
     }
     for tag in sellers:
-        name = " ".join(tag.lower().split())
+        name = canonical(tag)
         if name in restricted and name not in flags:
             reason = f"The seller says {name}, which is restricted."
             flags[name] = Flag(FlagKind.RESTRICTED, name, 1.0, reason)

@@ -6,6 +6,8 @@ from typing import Final, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.domain.vocabulary import canonical
+
 Measure = Literal["cosine", "jaccard", "overlap"]
 MEASURES: Final[tuple[Measure, ...]] = get_args(Measure)
 CUTOFF = 0.2
@@ -88,7 +90,7 @@ class RelatedTags:
         Raises:
             ValueError: a name comes twice, or names and matrix do not fit each other.
         """
-        if len({name.lower() for name in names}) != len(names):
+        if len({*map(canonical, names)}) != len(names):
             raise ValueError("a related tag is named twice")
         if matrix.shape != (len(names), len(names)):
             raise ValueError(f"{len(names)} related tags, matrix of {matrix.shape}")
@@ -101,8 +103,8 @@ class RelatedTags:
         self.limit = limit
         self.normalised = normalised
         self.matrix = matrix
-        self._lowered = tuple(name.lower() for name in names)
-        self._row = {name: row for row, name in enumerate(self._lowered)}
+        self._canonical = tuple(map(canonical, names))
+        self._row = {name: row for row, name in enumerate(self._canonical)}
 
     def recommend(
         self, tags: Iterable[str], exclude: Iterable[str] = ()
@@ -130,12 +132,12 @@ class RelatedTags:
         counts: list[int] = []
         banned: list[set[str]] = []
         for tags, exclude in listings:
-            given = {tag.strip().lower() for tag in tags}
+            given = {*map(canonical, tags)}
             # Sorted, so that the floating-point sum depends on no order but the alphabet's.
             known = [self._row[tag] for tag in sorted(given) if tag in self._row]
             rows += known
             counts.append(len(known))
-            banned.append(given.union(tag.strip().lower() for tag in exclude))
+            banned.append(given.union(map(canonical, exclude)))
         found: list[list[tuple[str, float]]] = [[] for _ in counts]
         if not rows:
             return found
@@ -150,7 +152,7 @@ class RelatedTags:
         columns: list[int] = candidates.tolist()
         totals: list[float] = sums[places, candidates].tolist()
         for owner, column, total in zip(owners, columns, totals, strict=True):
-            if self._lowered[column] not in banned[owner]:
+            if self._canonical[column] not in banned[owner]:
                 found[owner].append((self.names[column], total))
         return [sorted(its, key=_best_first)[: self.limit] for its in found]
 

@@ -14,6 +14,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.domain.vocabulary import canonical
+
 #: Scores further out than this say no more.
 _SURE: Final = 1e-3
 #: A share of products below this is taken for this.
@@ -71,7 +73,7 @@ class SpamJudge:
 
     def spam(
         self, scores: NDArray[np.float32], shown: NDArray[np.bool_]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.intp]]:
         """How likely each name is spam if a seller says it, whatever the cutoff.
 
         Args:
@@ -79,7 +81,8 @@ class SpamJudge:
             shown: bool `[n, tags]`, what counts as shown.
 
         Returns:
-            Two float64 `[n, names]`: the scores, 0 where there is no evidence; and `filed`.
+            Three arrays `[n, names]`: the scores, float64, 0 where there is no evidence; `filed`;
+            and which name speaks most against each, int.
         """
         filed = self.filed(scores)
         intercept, by_share, by_all = self.calibration
@@ -88,10 +91,11 @@ class SpamJudge:
             + by_share * np.log(np.maximum(filed, LEAST_SHARE))
             + by_all * np.log(np.maximum(self.shares, LEAST_SHARE))
         )
-        against = np.stack([self._against(row) for row in filed]).max(axis=2, initial=0)
+        against, strongest = self._against(filed)
         implied = (shown[:, None, :] & self.implied).any(axis=2)
         doubtful = (against >= self.evidence) & ~implied
-        return np.where(doubtful, 1 / (1 + np.exp(-np.clip(odds, -50, 50))), 0.0), filed
+        spam = np.where(doubtful, 1 / (1 + np.exp(-np.clip(odds, -50, 50))), 0.0)
+        return spam, filed, strongest
 
     def doubts(
         self,
@@ -108,17 +112,16 @@ class SpamJudge:
         """
         if not sellers:
             return []
-        spam, filed = self.spam(scores, shown)
+        spam, filed, strongest = self.spam(scores, shown)
         place = {name: index for index, name in enumerate(self.names)}
         found: list[list[Doubt]] = []
-        for tags, its_spam, its_filed in zip(sellers, spam, filed, strict=True):
-            against = self._against(its_filed)
+        for tags, its_spam, its_filed, against in zip(sellers, spam, filed, strongest, strict=True):
             doubts: list[Doubt] = []
             for tag in dict.fromkeys(tags):
-                index = place.get(" ".join(tag.lower().split()))
+                index = place.get(canonical(tag))
                 if index is None or its_spam[index] < self.cutoff:
                     continue
-                most = int(against[index].argmax())
+                most = int(against[index])
                 doubts.append(
                     Doubt(
                         tag,
@@ -131,9 +134,10 @@ class SpamJudge:
             found.append(sorted(doubts, key=lambda doubt: (-doubt.score, doubt.tag)))
         return found
 
-    def _against(self, filed: NDArray[np.float64]) -> NDArray[np.float64]:
-        """float64 `[names, names]`: how much each second name speaks against each first."""
-        return np.where(self.apart, filed, 0.0)
+    def _against(self, filed: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+        """What speaks most against each name: float64 `[n, names]`, how much, and int, which."""
+        apart = np.where(self.apart, filed[:, None, :], 0.0)
+        return apart.max(axis=2), apart.argmax(axis=2)
 
     def to_json(self) -> dict[str, Any]:
         """A form for a file and for a jsonb column."""

@@ -18,6 +18,11 @@ _PRINTED_LIST = str.maketrans("", "", "[]'")
 _GLUED_COMMA = re.compile(r",(?=[A-Za-z])")
 
 
+def canonical(tag: str) -> str:
+    """A tag as it is compared with others: in lower case, its words apart by single spaces."""
+    return " ".join(tag.lower().split())
+
+
 def clean_segment(segment: str) -> str:
     """One segment of a category path as a tag: lower-case words, single spaces.
 
@@ -33,7 +38,7 @@ def clean_segment(segment: str) -> str:
     words = text.split()
     if len(words) == 1:
         words = _GLUE.sub(" ", _GLUED_COMMA.sub(", ", _GLUED_AND.sub(" & ", words[0]))).split()
-    return " ".join(words).lower()
+    return canonical(" ".join(words))
 
 
 def segments_of(

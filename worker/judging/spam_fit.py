@@ -188,7 +188,7 @@ def spam_scores(
 ) -> NDArray[np.float64]:
     """float64 `[said]`: how likely each word is spam, 0 where nothing speaks against it."""
     place = {name: index for index, name in enumerate(judge.names)}
-    spam, _ = judge.spam(products.scores, products.scores >= thresholds)
+    spam, *_ = judge.spam(products.scores, products.scores >= thresholds)
     return spam[[word.product for word in said], [place[word.name] for word in said]]
 
 

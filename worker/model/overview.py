@@ -17,7 +17,7 @@ def listed(connection: Connection) -> list[dict[str, Any]]:
     Of the champion, `serving_by` says what made it serve: `first`, `gate`, `forced` or
     `rollback`. `rollback_here` is True for the model that a rollback leads to.
     """
-    champion = promotions.champion(connection)
+    champion = models.champion_id(connection)
     back = promotions.before(connection, champion) if champion is not None else None
     rows = connection.execute(
         text("""
