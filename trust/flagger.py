@@ -1,7 +1,7 @@
 """Follows the feed, and gives each listing the flags that hold for it."""
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, text
 from shared.db import listing_flags, listings
 from shared.db.decisions import Decisions
 from shared.db.follow import Entry, Refusal
-from shared.domain.decision import Decision
+from shared.db.fused_scores import FusedScores, fused_scores
 from shared.domain.flags import Flag, of_nothing_known, of_policy, of_spam
 from trust import reuse
 
@@ -59,52 +59,48 @@ class Flagger:
         return []
 
     def _flags(self, connection: Connection, ids: Sequence[int]) -> dict[int, list[Flag]]:
+        sellers: dict[int, list[str]] = {
+            row.id: row.seller_tags
+            for row in connection.execute(
+                text("""
+                    SELECT id, seller_tags FROM listing
+                    WHERE id = ANY(:ids) AND deleted_at IS NULL
+                """),
+                {"ids": list(ids)},
+            )
+        }
         photos: defaultdict[int, list[Row[Any]]] = defaultdict(list)
-        for photo in _photos(connection, ids):
+        for photo in _photos(connection, [*sellers]):
             photos[photo.listing_id].append(photo)
-        rows = connection.execute(
-            text("SELECT id, seller_tags, deleted_at FROM listing WHERE id = ANY(:ids)"),
-            {"ids": list(ids)},
-        ).all()
-        reused = reuse.flags(connection, ids)
+        reused = reuse.flags(connection, [*sellers])
+        seen = {
+            id_: flags
+            for fused in fused_scores(connection, photos, self._decisions)
+            for id_, flags in self._seen(fused, sellers).items()
+        }
         flags: dict[int, list[Flag]] = {id_: [] for id_ in ids}
-        by_model: defaultdict[int, list[tuple[Row[Any], list[Row[Any]]]]] = defaultdict(list)
-        for listing in rows:
-            its = photos[listing.id]
-            if listing.deleted_at is not None:
-                continue
-            flags[listing.id] += reused.get(listing.id, [])
-            if not its:
-                flags[listing.id] += of_policy(self._restricted, [], listing.seller_tags)
-                continue
-            newest = max(its, key=lambda photo: (photo.finished_at, photo.model_id)).model_id
-            # Scores of another model say less, or other things, about what this one looks for.
-            own = [photo for photo in its if photo.model_id == newest]
-            by_model[newest].append((listing, own))
-        active = self._decisions.active(connection, by_model)
-        for model_id, group in by_model.items():
-            decision = active[model_id].decision
-            for (listing, _), found in zip(group, self._seen(decision, group), strict=True):
-                flags[listing.id] += found
+        for id_, said in sellers.items():
+            unseen = of_policy(self._restricted, [], said)
+            flags[id_] = reused.get(id_, []) + seen.get(id_, unseen)
         return flags
 
-    def _seen(
-        self, decision: Decision, group: Sequence[tuple[Row[Any], Sequence[Row[Any]]]]
-    ) -> list[list[Flag]]:
-        """What the scores say of listings that a model has seen."""
-        scores = decision.fused(
-            [[(decision.vocabulary, photo.scores) for photo in its] for _, its in group]
-        )
-        sellers = [listing.seller_tags for listing, _ in group]
+    def _seen(self, fused: FusedScores, sellers: Mapping[int, list[str]]) -> dict[int, list[Flag]]:
+        """What the photos of listings and their sellers' words say together."""
+        decision, scores = fused.active.decision, fused.scores
+        said = [sellers[id_] for id_ in fused.listing_ids]
         nearest = (scores / decision.thresholds).max(axis=1)
-        found: list[list[Flag]] = []
-        for tags, said, doubts, near in zip(
-            decision.tags(scores), sellers, decision.doubts(scores, sellers), nearest, strict=True
+        found: dict[int, list[Flag]] = {}
+        for id_, tags, words, doubts, near in zip(
+            fused.listing_ids,
+            decision.tags(scores),
+            said,
+            decision.doubts(scores, said),
+            nearest,
+            strict=True,
         ):
-            flags = of_spam(doubts) + of_policy(self._restricted, tags, said)
+            found[id_] = of_spam(doubts) + of_policy(self._restricted, tags, words)
             if not tags:
-                flags.append(of_nothing_known(float(np.clip(near, 0, 1))))
-            found.append(flags)
+                found[id_].append(of_nothing_known(float(np.clip(near, 0, 1))))
         return found
 
 
@@ -119,7 +115,7 @@ def _ids(connection: Connection, named: Sequence[str]) -> set[int]:
 def _photos(connection: Connection, ids: Collection[int]) -> Sequence[Row[Any]]:
     return connection.execute(
         text("""
-            SELECT id, listing_id, scores, model_id, phash, finished_at FROM photo
+            SELECT id, listing_id, status, scores, model_id, phash, finished_at FROM photo
             WHERE listing_id = ANY(:ids) AND status = 'tagged' ORDER BY listing_id, position, id
         """),
         {"ids": sorted(ids)},

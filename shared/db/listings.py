@@ -9,7 +9,8 @@ from sqlalchemy import Connection, Row, text
 
 from shared.db import listing_flags, search_feed
 from shared.db.copy import copy_numbers
-from shared.db.decisions import ActiveDecision, Decisions
+from shared.db.decisions import Decisions
+from shared.db.fused_scores import fused_scores
 from shared.db.models import tag_ids
 from shared.domain.decision import Scored
 from shared.domain.photo import Status
@@ -99,9 +100,7 @@ def _drafts(
         """),
         {"ids": ids},
     ).all()
-    models = {p.model_id for its in photos.values() for p in its if p.status == Status.TAGGED}
-    active = decisions.active(connection, models)
-    decided = _decide(listings, photos, active)
+    decided = _decide(connection, listings, photos, decisions)
     flags = listing_flags.published(connection, ids)
     drafts: dict[int, _Draft] = {}
     for listing in listings:
@@ -149,35 +148,26 @@ def _write(connection: Connection, drafts: Mapping[int, _Draft]) -> None:
 
 
 def _decide(
+    connection: Connection,
     listings: Sequence[Row[Any]],
     photos: Mapping[int, Sequence[Row[Any]]],
-    active: Mapping[int, ActiveDecision],
+    decisions: Decisions,
 ) -> dict[int, _Decided]:
     """The tags of those listings that have any photo to read them from."""
-    by_model: defaultdict[int, list[tuple[Row[Any], list[Row[Any]]]]] = defaultdict(list)
-    for listing in listings:
-        tagged = [photo for photo in photos[listing.id] if photo.status == Status.TAGGED]
-        if tagged and not listing.deleted_at:
-            # The model in service: after a step back to an older one, that is the older one.
-            newest = max(tagged, key=lambda photo: (photo.finished_at, photo.model_id))
-            by_model[newest.model_id].append((listing, tagged))
+    sellers = {row.id: row.seller_tags for row in listings if not row.deleted_at}
+    its_photos = {id_: photos[id_] for id_ in sellers}
     decided: dict[int, _Decided] = {}
-    for model_id, group in by_model.items():
-        version, decision = active[model_id].model_version, active[model_id].decision
-        tags = decision.fused_tags(
-            [
-                [(active[photo.model_id].decision.vocabulary, photo.scores) for photo in tagged]
-                for _, tagged in group
-            ]
-        )
+    for fused in fused_scores(connection, its_photos, decisions):
+        version, decision = fused.active.model_version, fused.active.decision
+        tags = decision.tags(fused.scores)
         related = decision.related_tags(
             [
-                ([tag for tag, _ in its], listing.seller_tags)
-                for (listing, _), its in zip(group, tags, strict=True)
+                ([tag for tag, _ in its], sellers[id_])
+                for id_, its in zip(fused.listing_ids, tags, strict=True)
             ]
         )
-        for (listing, _), its, recommended in zip(group, tags, related, strict=True):
-            decided[listing.id] = _Decided(model_id, version, its, recommended)
+        for id_, its, recommended in zip(fused.listing_ids, tags, related, strict=True):
+            decided[id_] = _Decided(fused.model_id, version, its, recommended)
     return decided
 
 

@@ -33,7 +33,7 @@ def _tag(engine: Engine, model: int, scores: list[float], phash: int | None = No
 
 
 def _follow(engine: Engine, *restricted: str, shadow: bool = True) -> int:
-    return Follower(engine, Flagger(restricted, shadow=shadow)).catch_up()
+    return Follower(engine, Flagger(restricted, shadow=shadow)).catch_up().entries
 
 
 def _flags(engine: Engine) -> list[tuple[Any, ...]]:
@@ -211,6 +211,22 @@ def test_back_in_shadow_documents_lose_them(engine: Engine, settings: Settings, 
     _follow(engine)
     assert _documents(engine, "L1")[-1] is None
     assert _flags(engine) == [("L1", "spam", "cable")]
+
+
+def test_flags_go_by_the_photos_that_the_listings_tags_go_by_whichever_model_saw_them(
+    engine: Engine, settings: Settings, model: int
+) -> None:
+    with engine.begin() as connection:
+        other = register(connection, replace(DECISION, spam=JUDGE), version="m-2")
+    photos = ["http://o.test/1.jpg", "http://o.test/2.jpg"]
+    record(engine, settings, event("L1", seller_tags=[], photos=photos[:1]))
+    _tag(engine, model, [0.99, 0.01])
+    record(engine, settings, event("L1", minute=1, seller_tags=[], photos=photos))
+    _tag(engine, other, [0.03, 0.01])  # by itself it shows nothing
+    _follow(engine, "camera")
+    [(document,)] = rows(engine, "SELECT document FROM search_feed ORDER BY position DESC LIMIT 1")
+    assert [tag["tag"] for tag in document["tags"]] == ["camera"]
+    assert _flags(engine) == [("L1", "restricted", "camera")]
 
 
 def test_a_model_without_a_judge_doubts_nobody(engine: Engine, settings: Settings) -> None:
