@@ -1,19 +1,13 @@
 """One process of the producer. Run by a supervisor: python -m producer.process PID ROLE ..."""
 
-import signal
 import sys
-import threading
-
-from sqlalchemy.exc import DBAPIError
 
 from producer.relay import Relay
 from producer.stream import StreamIntake, connect
-from shared import logs
-from shared.db.session import make_engine, worded
-from shared.errors import TaggerError
+from shared.db.session import make_engine
 from shared.queue import Doorbell, make_app
-from shared.settings import Settings, load_settings
-from shared.supervisor import EXIT_SETUP, end_with
+from shared.settings import Settings
+from shared.supervised import work
 
 
 def main(arguments: list[str]) -> int:
@@ -22,21 +16,10 @@ def main(arguments: list[str]) -> int:
     `arguments`: the supervisor's process id, then `relay`, or `stream` and the names of the
     stream, the group and the consumer.
     """
-    supervisor_pid, role, *names = arguments
-    try:
-        settings = load_settings()
-        logs.configure(settings, role="relay" if role == "relay" else "intake")
-        stop = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda _number, _frame: stop.set())
-        end_with(int(supervisor_pid))
-        worker = _relay(settings) if role == "relay" else _stream(settings, *names)
-        worker.run(stop)
-    except (TaggerError, DBAPIError) as error:
-        # What time mends they wait for; this is for whoever set it up.
-        print(worded(error), file=sys.stderr)  # noqa: T201  # it may be before there are logs
-        return EXIT_SETUP
-    return 0
+    supervisor, role, *names = arguments
+    if role == "relay":
+        return work(int(supervisor), "relay", lambda settings: _relay(settings).run)
+    return work(int(supervisor), "intake", lambda settings: _stream(settings, *names).run)
 
 
 def _relay(settings: Settings) -> Relay:

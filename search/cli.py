@@ -1,8 +1,6 @@
 """`tagger index` and `tagger search`."""
 
 import json
-import signal
-import threading
 from dataclasses import asdict
 from typing import Annotated
 
@@ -12,14 +10,14 @@ from rich.table import Table
 from rich.text import Text
 
 from search import query as queries
-from search.opensearch import OpenSearchIndex
-from search.postgres import WEIGHTS, PostgresIndex
-from shared import logs
+from search.postgres import WEIGHTS
+from search.process import DEFAULT_NAME, projection
+from shared import followers
 from shared.cli import printable
 from shared.db import follow
 from shared.db.session import make_engine
 from shared.errors import SetupError
-from shared.settings import Settings, load_settings
+from shared.settings import load_settings
 
 _SHOWN = 3  # tags of a hit
 
@@ -32,32 +30,41 @@ def index(
             help="OpenSearch or Elasticsearch; TAGGER_INDEX_URL where it has a password.",
         ),
     ] = None,
-    name: Annotated[str, typer.Option(help="The index's name there.")] = "listings",
+    name: Annotated[
+        str | None, typer.Option(help=f"The index's name there.  [{DEFAULT_NAME}]")
+    ] = None,
     once: Annotated[bool, typer.Option("--once", help="End when nothing is left.")] = False,
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="Begin again from the first entry.")
     ] = False,
+    forget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CURSOR", help="Let go of an index that is kept up no more, by its cursor."
+        ),
+    ] = None,
 ) -> None:
     """Keep a search index up to date with the feed: the one in Postgres, or one at a URL.
 
     It goes on where it stopped. Of several at once one works and the others stand by. Documents
-    that the index does not take stand in feed_refusal, with the reason.
+    that the index does not take stand in feed_refusal, with the reason; --once ends with exit
+    code 3 then.
     """
-    settings = load_settings()
-    logs.configure(settings, role="index")
-    engine = make_engine(settings, role="index", connections=1)
-    target = _index(settings, to, name)
-    if rebuild:
-        with engine.begin() as connection:
-            follow.rewind(connection, target.name)
-    follower = follow.Follower(engine, target)
-    if once:
-        typer.echo(f"{follower.catch_up()} entries")
+    if forget is not None:
+        if to or name or once or rebuild:
+            raise SetupError("--forget stands alone")
+        _forget(forget)
         return
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: stop.set())
-    follower.run(stop)
+    settings = load_settings()
+    where = (to or "", name or "")
+    followers.serve(
+        settings,
+        projection(settings, *where),
+        ["search.process", *where],
+        role="index",
+        once=once,
+        rebuild=rebuild,
+    )
 
 
 def search(
@@ -109,12 +116,14 @@ def search(
     _show(found, expand)
 
 
-def _index(settings: Settings, to: str | None, name: str) -> follow.Index:
-    given = settings.index_url.get_secret_value() if settings.index_url else None
-    if to and given:
-        raise SetupError("--to and TAGGER_INDEX_URL are both given; only one can be meant")
-    url = to or given
-    return OpenSearchIndex(url, name) if url else PostgresIndex(settings.search_language)
+def _forget(cursor: str) -> None:
+    engine = make_engine(load_settings(), role="index")
+    with engine.begin() as connection:
+        position = follow.forget(connection, cursor)
+        known = ", ".join(follow.known(connection)) or "nobody"
+    if position is None:
+        raise SetupError(f"no cursor is called {cursor}; the feed is followed by {known}")
+    typer.echo(f"{cursor} is forgotten; it was at {position}. The feed is followed by {known}.")
 
 
 def _show(found: queries.Found, expand: list[str]) -> None:

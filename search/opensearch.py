@@ -6,20 +6,26 @@ come twice and out of order.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 import orjson
-import requests
+import pycurl
 from sqlalchemy import Connection
 
+from shared.certificates import trusted_certificates
 from shared.db.follow import Entry, Refusal
 from shared.errors import IndexAway, SetupError
 
 #: Of a whole request; shorter than a transaction may stay open.
-_TIMEOUT_S: Final = (5, 15)
-_NDJSON: Final = {"Content-Type": "application/x-ndjson"}
-_NOT_NOW: Final = (requests.codes.not_found, requests.codes.too_many_requests)
+DEADLINE_S: Final = 15.0
+_CONNECT_S: Final = 5.0
+#: Of an answer: what it says of a batch, a refusal of each document with the words of it included.
+MAX_ANSWER_BYTES: Final = 16 << 20
+_NOT_NOW: Final = (HTTPStatus.NOT_FOUND, HTTPStatus.TOO_MANY_REQUESTS)
+_REFUSE: Final = -1  # what makes libcurl end the transfer
 #: What the documents hold; tags are matched as they are, and words within them too.
 _TAGS: Final = {
     "properties": {
@@ -27,6 +33,7 @@ _TAGS: Final = {
         "score": {"type": "float"},
     }
 }
+_EXISTS: Final = b"resource_already_exists_exception"
 MAPPING: Final = {
     "mappings": {
         "dynamic": False,
@@ -38,20 +45,35 @@ MAPPING: Final = {
             "tags": _TAGS,
             "related_tags": _TAGS,
             "model_version": {"type": "keyword"},
+            "flags": {"properties": {"kind": {"type": "keyword"}, "subject": {"type": "keyword"}}},
         },
     }
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    body: bytes
+
+    @property
+    def ok(self) -> bool:
+        return 200 <= self.status < 300
+
+    def __str__(self) -> str:
+        return f"HTTP {self.status}: {self.body[:200].decode(errors='replace')}"
+
+
 class OpenSearchIndex:
     """One index of a cluster."""
 
-    def __init__(self, url: str, index: str) -> None:
+    def __init__(self, url: str, index: str, *, deadline_s: float = DEADLINE_S) -> None:
         """Makes no connection yet.
 
         Args:
             url: of the cluster, with user and password where it wants them.
             index: the index's name, or an alias for writing.
+            deadline_s: of each request, from the look-up of a name to the answer's last byte.
 
         Raises:
             SetupError: that is not a URL of such a cluster.
@@ -61,20 +83,33 @@ class OpenSearchIndex:
         self._base = f"{parts.scheme}://{place}"
         self._path = quote(index, safe="")
         self.name = f"{place}/{index}"
-        self._session = requests.Session()
-        self._session.trust_env = False
+        self._curl = pycurl.Curl()  # keeps its connection from one request to the next
+        self._options: list[tuple[int, Any]] = [
+            (pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS),
+            (pycurl.FOLLOWLOCATION, 0),  # nobody else is to have the documents
+            (pycurl.PROXY, ""),  # whatever the environment says
+            (pycurl.NETRC, pycurl.NETRC_IGNORED),
+            (pycurl.NOSIGNAL, 1),
+            (pycurl.CAINFO, trusted_certificates()),
+            (pycurl.CONNECTTIMEOUT_MS, round(_CONNECT_S * 1000)),
+            (pycurl.TIMEOUT_MS, round(deadline_s * 1000)),
+        ]
         if parts.username is not None:
-            self._session.auth = (unquote(parts.username), unquote(parts.password or ""))
+            self._options += [
+                (pycurl.HTTPAUTH, pycurl.HTTPAUTH_BASIC),
+                (pycurl.USERNAME, unquote(parts.username)),
+                (pycurl.PASSWORD, unquote(parts.password or "")),
+            ]
 
     def prepare(self, connection: Connection) -> None:  # noqa: ARG002  # others keep theirs there
         """Makes the index with its mapping if it is not there."""
         answer = self._ask("HEAD", self._path, None)
-        if answer.status_code == requests.codes.not_found:
+        if answer.status == HTTPStatus.NOT_FOUND:
             answer = self._ask("PUT", self._path, orjson.dumps(MAPPING))
-            if answer.status_code == requests.codes.bad_request and _exists(answer):
+            if answer.status == HTTPStatus.BAD_REQUEST and _EXISTS in answer.body:
                 return  # another one was faster
         if not answer.ok:
-            raise IndexAway(_words(answer))
+            raise IndexAway(str(answer))
 
     def apply(
         self,
@@ -85,22 +120,48 @@ class OpenSearchIndex:
         body = b"".join(_lines(entry) for entry in entries)
         answer = self._ask("POST", f"{self._path}/_bulk", body)
         if not answer.ok:
-            raise IndexAway(_words(answer))
+            raise IndexAway(str(answer))
         return _refusals(entries, _items(answer, len(entries)))
 
-    def _ask(self, method: str, path: str, body: bytes | None) -> requests.Response:
-        headers = _NDJSON if path.endswith("/_bulk") else {"Content-Type": "application/json"}
+    def _ask(self, method: str, path: str, body: bytes | None) -> _Answer:
+        """One request and its answer.
+
+        Raises:
+            IndexAway: there is none, not in time or no end of it.
+        """
+        kind = "x-ndjson" if path.endswith("/_bulk") else "json"
+        received = bytearray()
+
+        def take(part: bytes) -> int | None:
+            if len(received) + len(part) > MAX_ANSWER_BYTES:
+                return _REFUSE
+            received.extend(part)
+            return None
+
+        curl = self._curl
+        curl.reset()
+        for option, value in self._options:
+            curl.setopt(option, value)
+        curl.setopt(pycurl.URL, f"{self._base}/{path}")
+        curl.setopt(pycurl.WRITEFUNCTION, take)
+        if body is None:
+            curl.setopt(pycurl.NOBODY, 1)
+        else:
+            curl.setopt(pycurl.POSTFIELDS, body)
+            # Without Expect: it would wait a second for leave to send a large body.
+            curl.setopt(pycurl.HTTPHEADER, [f"Content-Type: application/{kind}", "Expect:"])
+        curl.setopt(pycurl.CUSTOMREQUEST, method)
         try:
-            return self._session.request(
-                method,
-                f"{self._base}/{path}",
-                data=body,
-                headers=headers,
-                timeout=_TIMEOUT_S,
-                allow_redirects=False,
+            curl.perform()
+        except pycurl.error as error:
+            code = int(error.args[0])
+            words = (
+                f"its answer has more than {MAX_ANSWER_BYTES} bytes"
+                if code == pycurl.E_WRITE_ERROR
+                else pycurl.easy_strerror(code)
             )
-        except requests.RequestException as error:
-            raise IndexAway(f"{self.name}: {type(error).__name__}") from None
+            raise IndexAway(f"{self.name}: {words}") from None
+        return _Answer(curl.getinfo(pycurl.RESPONSE_CODE), bytes(received))
 
 
 def _parts(url: str) -> tuple[SplitResult, int | None]:
@@ -123,9 +184,11 @@ def _lines(entry: Entry) -> bytes:
     return orjson.dumps({"index": action}) + b"\n" + orjson.dumps(entry.document) + b"\n"
 
 
-def _items(answer: requests.Response, count: int) -> list[dict[str, Any]]:
+def _items(answer: _Answer, count: int) -> list[dict[str, Any]]:
     try:
-        items: list[dict[str, Any]] = [next(iter(item.values())) for item in answer.json()["items"]]
+        items: list[dict[str, Any]] = [
+            next(iter(item.values())) for item in orjson.loads(answer.body)["items"]
+        ]
         statuses = [int(item["status"]) for item in items]
     except (ValueError, KeyError, TypeError, AttributeError, StopIteration):
         raise IndexAway("its answer is not one of a bulk request") from None
@@ -143,9 +206,9 @@ def _refusals(entries: Sequence[Entry], items: Sequence[dict[str, Any]]) -> list
     refused: list[Refusal] = []
     for entry, item in zip(entries, items, strict=True):
         status = int(item["status"])
-        if status < 300 or status == requests.codes.conflict:
+        if status < 300 or status == HTTPStatus.CONFLICT:
             continue
-        if status == requests.codes.not_found and entry.document is None:
+        if status == HTTPStatus.NOT_FOUND and entry.document is None:
             continue  # gone already
         reason = _reason(item)
         # A whole index may be gone; it is made again then.
@@ -160,11 +223,3 @@ def _reason(item: dict[str, Any]) -> str:
     if isinstance(error, dict):
         return f"{error.get('type')}: {error.get('reason')}"[:500]  # pyright: ignore[reportUnknownMemberType]
     return str(error)[:500]
-
-
-def _exists(answer: requests.Response) -> bool:
-    return "resource_already_exists_exception" in answer.text
-
-
-def _words(answer: requests.Response) -> str:
-    return f"HTTP {answer.status_code}: {answer.text[:200]}"

@@ -1,16 +1,12 @@
 """`tagger flag`."""
 
-import signal
-import threading
 from typing import Annotated
 
 import typer
 
-from shared import logs
-from shared.db import follow
-from shared.db.session import make_engine
+from shared import followers
 from shared.settings import load_settings
-from trust.flagger import Flagger
+from trust.process import projection
 
 
 def flag(
@@ -26,17 +22,6 @@ def flag(
     false.
     """
     settings = load_settings()
-    logs.configure(settings, role="flag")
-    engine = make_engine(settings, role="flag", connections=1)
-    flagger = Flagger(settings.restricted_tags, shadow=settings.flags_shadow)
-    if rebuild:
-        with engine.begin() as connection:
-            follow.rewind(connection, flagger.name)
-    follower = follow.Follower(engine, flagger)
-    if once:
-        typer.echo(f"{follower.catch_up()} entries")
-        return
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: stop.set())
-    follower.run(stop)
+    followers.serve(
+        settings, projection(settings), ["trust.process"], role="flag", once=once, rebuild=rebuild
+    )

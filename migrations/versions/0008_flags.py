@@ -55,7 +55,9 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("photo_id", name=op.f("pk_photo_fingerprint")),
     )
-    op.create_index("ix_photo_fingerprint_keys", "photo_fingerprint", ["keys"], postgresql_using="gin")
+    op.create_index(
+        "ix_photo_fingerprint_keys", "photo_fingerprint", ["keys"], postgresql_using="gin"
+    )
 
 
 def downgrade() -> None:

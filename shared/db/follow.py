@@ -1,4 +1,4 @@
-"""Follows the search feed into an index, from where it stopped last."""
+"""Follows the search feed into an index, or into flags, from where it stopped last."""
 
 import threading
 from collections.abc import Sequence
@@ -12,6 +12,8 @@ from shared.db import search_feed
 from shared.db.retry import transient
 from shared.db.session import DATABASE_ERRORS, in_words
 from shared.errors import IndexAway
+from shared.settings import Settings
+from shared.watchdog import Watchdog
 
 log = structlog.get_logger()
 
@@ -32,14 +34,28 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A document that the index does not take, whatever is done."""
+    """A document that is not taken, whatever is done."""
 
     entry: Entry
     reason: str
 
 
-class Index(Protocol):
-    """Where documents go."""
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a follower came."""
+
+    entries: int = 0
+    refused: int = 0  #: documents that were not taken
+    held: bool = False  #: another follower of this projection was at work
+
+    def __add__(self, more: "Progress") -> "Progress":
+        return Progress(
+            self.entries + more.entries, self.refused + more.refused, self.held or more.held
+        )
+
+
+class Projection(Protocol):
+    """What is made of documents: an index, or flags."""
 
     @property
     def name(self) -> str:
@@ -68,80 +84,107 @@ class Index(Protocol):
 
 
 class Follower:
-    """Keeps one index up to date. Of several at once with the same index one works."""
+    """Keeps one projection up to date. Of several at once of the same one works."""
 
-    def __init__(self, engine: Engine, index: Index) -> None:
+    def __init__(self, engine: Engine, projection: Projection) -> None:
         self._engine = engine
-        self._index = index
+        self._projection = projection
         self._prepared = False
 
-    def run(self, stop: threading.Event) -> None:
-        """Works until `stop` is set; outlives the absence of Postgres and of the index."""
+    @staticmethod
+    def longest_step_s(settings: Settings) -> float:
+        """How long a step may take before it counts as stuck."""
+        return 4 * (settings.silence_s + settings.connect_timeout_s)
+
+    def run(self, stop: threading.Event, *, longest_step_s: float) -> None:
+        """Works until `stop` is set; outlives the absence of Postgres and of the index.
+
+        A step that takes longer ends the process: see `Watchdog`.
+        """
+        watchdog = Watchdog(longest_step_s)
         pause_s, well = _FIRST_PAUSE_S, True
         while not stop.is_set():
             try:
-                moved = self.step()
+                with watchdog.watching():
+                    done = self.step()
             except (*DATABASE_ERRORS, IndexAway) as error:
                 if isinstance(error, DATABASE_ERRORS) and not transient(error):
                     raise
                 if well:
                     reason = in_words(error) if isinstance(error, DATABASE_ERRORS) else str(error)
-                    log.warning("index.away", index=self._index.name, reason=reason)
+                    log.warning("follower.away", projection=self._projection.name, reason=reason)
                 well = self._prepared = False
                 stop.wait(pause_s)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
                 continue
             if not well:
-                log.info("index.back", index=self._index.name)
+                log.info("follower.back", projection=self._projection.name)
             pause_s, well = _FIRST_PAUSE_S, True
-            if not moved:
+            if not done.entries:
                 stop.wait(_IDLE_S)
 
-    def catch_up(self) -> int:
-        """Works until nothing is left; returns how many entries that were.
+    def catch_up(self) -> Progress:
+        """Works until nothing is left, or another one is found at work.
 
         Raises:
             IndexAway: the index does not answer.
         """
-        total = 0
-        while moved := self.step():
-            total += moved
-        return total
+        total = Progress()
+        while (done := self.step()).entries:
+            total += done
+        return total + done
 
-    def step(self) -> int:
-        """One batch; returns how many entries it went on."""
+    def step(self) -> Progress:
+        """One batch."""
         with self._engine.begin() as connection:
             if not self._prepared:
-                self._index.prepare(connection)
+                self._projection.prepare(connection)
                 self._prepared = True
-            position = _take_cursor(connection, self._index.name)
+            position = _take_cursor(connection, self._projection.name)
             if position is None:
-                return 0
+                return Progress(held=True)
             rows = search_feed.read(connection, after=position, limit=BATCH)
             if not rows:
-                return 0
-            refused = self._index.apply(connection, _newest(rows))
-            _note(connection, self._index.name, rows, refused)
+                return Progress()
+            refused = self._projection.apply(connection, _newest(rows))
+            _note(connection, self._projection.name, rows, refused)
             connection.execute(
                 text("""
                     UPDATE feed_cursor SET position = :position, moved_at = now()
                     WHERE name = :name
                 """),
-                {"name": self._index.name, "position": rows[-1].position},
+                {"name": self._projection.name, "position": rows[-1].position},
             )
         for refusal in refused:
             log.error(
-                "index.refused",
-                index=self._index.name,
+                "follower.refused",
+                projection=self._projection.name,
                 listing=refusal.entry.listing_id,
                 reason=refusal.reason,
             )
-        return len(rows)
+        return Progress(len(rows), len(refused))
 
 
 def rewind(connection: Connection, name: str) -> None:
-    """Lets an index begin again from the first entry."""
+    """Lets a projection begin again from the first entry."""
     connection.execute(text("DELETE FROM feed_cursor WHERE name = :name"), {"name": name})
+
+
+def forget(connection: Connection, name: str) -> int | None:
+    """Lets go of a projection that is kept up no more: tombstones no longer wait for it.
+
+    Returns:
+        Its position in the feed; None where nothing is known under that name.
+    """
+    connection.execute(text("DELETE FROM feed_refusal WHERE name = :name"), {"name": name})
+    return connection.execute(
+        text("DELETE FROM feed_cursor WHERE name = :name RETURNING position"), {"name": name}
+    ).scalar()
+
+
+def known(connection: Connection) -> list[str]:
+    """What the feed is followed for, by name."""
+    return list(connection.execute(text("SELECT name FROM feed_cursor ORDER BY name")).scalars())
 
 
 def _newest(rows: Sequence[Row[Any]]) -> list[Entry]:

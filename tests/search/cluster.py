@@ -1,13 +1,14 @@
 """A cluster that takes bulk requests as OpenSearch does, and refuses what that refuses.
 
 After https://docs.opensearch.org/latest/api-reference/document-apis/bulk/ and `index-document`:
-external versions, per-item statuses, strict NDJSON. Set OPENSEARCH_URL to hold the same tests
-against a real one.
+external versions, per-item statuses, strict NDJSON.
 """
 
 import json
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
@@ -20,7 +21,10 @@ class Cluster:
     Attributes:
         indices: index -> listing -> (version, document; None once it is deleted).
         mappings: what each index was made with.
-        troubles: answers (status, body) that come instead of the right ones, one after another.
+        troubles: answers (status, body) that come instead of the right ones, one after another;
+            of a redirect the body is where it leads.
+        drips: answers come in single bytes, and never end.
+        taken: listing and version of each document that was sent, in order.
         authorization: what requests must carry, if anything.
     """
 
@@ -28,6 +32,8 @@ class Cluster:
     mappings: dict[str, Any] = field(default_factory=dict)  # pyright: ignore[reportUnknownVariableType]
     troubles: list[tuple[int, bytes]] = field(default_factory=list)  # pyright: ignore[reportUnknownVariableType]
     authorization: str | None = None
+    drips: bool = False
+    taken: list[tuple[str, int]] = field(default_factory=list)  # pyright: ignore[reportUnknownVariableType]
 
     def __enter__(self) -> Self:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
@@ -77,6 +83,7 @@ class Cluster:
         for line in lines:
             [(verb, action)] = json.loads(line).items()
             document = json.loads(next(lines)) if verb == "index" else None
+            self.taken.append((action["_id"], action["version"]))
             status, error = self._apply(known, action, document)
             item: dict[str, Any] = {"_id": action["_id"], "status": status}
             items.append({verb: item | ({"error": _reason(error)} if error else {})})
@@ -119,6 +126,9 @@ def _handler(cluster: Cluster) -> type[BaseHTTPRequestHandler]:
 
         def _answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
+            if cluster.drips:
+                self._drip()
+                return
             if cluster.authorization not in (None, self.headers.get("authorization")):
                 status, content = 401, b"{}"
             elif cluster.troubles:
@@ -130,9 +140,19 @@ def _handler(cluster: Cluster) -> type[BaseHTTPRequestHandler]:
                 content = json.dumps(value).encode()
             self.send_response(status)
             self.send_header("content-length", str(len(content)))
+            if 300 <= status < 400:
+                self.send_header("location", content.decode())
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(content)
+
+        def _drip(self) -> None:
+            self.close_connection = True
+            with suppress(OSError):  # nobody reads any more
+                self.wfile.write(b"HTTP/1.1 200 OK\r\nx-long: ")
+                while True:
+                    self.wfile.write(b"x")
+                    time.sleep(0.05)
 
         do_HEAD: Callable[..., None] = _answer  # noqa: N815
         do_PUT: Callable[..., None] = _answer  # noqa: N815

@@ -10,7 +10,7 @@ from search.postgres import NAME, PostgresIndex
 from search.query import Found, Query, related, search
 from shared.db.follow import Follower, rewind
 from shared.settings import Settings
-from tests.marketplace import event, record, register, rows, tag_all
+from tests.marketplace import event, record, rows, tag_all
 
 _LANGUAGE = "english"
 
@@ -92,7 +92,7 @@ def test_updates_and_deletions_follow_and_a_rebuild_tells_the_same(
     record(engine, settings, event("a", minute=1, title="filter"))
     record(engine, settings, event("b", minute=1, type="listing.deleted"))
     tag_all(engine)
-    assert follower.catch_up() > 0
+    assert follower.catch_up().entries > 0
     assert _ids(_find(engine, "lens")) == []
     assert _ids(_find(engine, "filter")) == ["a"]
     before = rows(engine, "SELECT listing_id, doc_version, title, tags FROM search_document")
@@ -102,7 +102,7 @@ def test_updates_and_deletions_follow_and_a_rebuild_tells_the_same(
     assert (
         rows(engine, "SELECT listing_id, doc_version, title, tags FROM search_document") == before
     )
-    assert follower.catch_up() == 0
+    assert follower.catch_up().entries == 0
 
 
 @pytest.mark.parametrize(
@@ -144,6 +144,3 @@ def test_search_uses_its_indexes(engine: Engine) -> None:
         ):
             plan = f"EXPLAIN SELECT * FROM search_document WHERE {condition}"  # noqa: S608
             assert index in "\n".join(connection.execute(text(plan)).scalars())
-
-
-_ = register

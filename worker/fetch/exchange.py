@@ -3,12 +3,11 @@
 import socket
 from collections.abc import Callable
 from ipaddress import ip_address
-from ssl import get_default_verify_paths
 from typing import Final
 
-import certifi
 import pycurl
 
+from shared.certificates import trusted_certificates
 from shared.errors import (
     BadResponse,
     BlockedAddress,
@@ -184,14 +183,6 @@ class Exchange:
             return _REFUSE
         self._body.append(chunk)
         return None
-
-
-def trusted_certificates() -> str:
-    """The file of certificate authorities: Python's own or `SSL_CERT_FILE`, else certifi's.
-
-    Named to libcurl because the one in pycurl's wheel looks where only Red Hat keeps it.
-    """
-    return get_default_verify_paths().cafile or certifi.where()
 
 
 def _plain(words: str) -> str:
