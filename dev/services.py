@@ -13,7 +13,7 @@ from dev.processes import write_private
 from dev.server import Server
 from dev.valkey import Valkey, valkey_version
 from shared.errors import SetupError
-from shared.servers import given_url
+from shared.servers import given_secret
 
 DEFAULT_FOLDER = Path(".tagger")
 
@@ -122,7 +122,7 @@ class Services:
 
     def _given(self, variable: str, server: Server) -> str | None:
         """The URL that the environment names, unless it is this very server's (`--print-env`)."""
-        given = given_url(self._environment, variable)
+        given = given_secret(self._environment, variable)
         ours = server.port is not None and given == server.url
         return None if ours else given
 

@@ -44,9 +44,9 @@ def roles(
         bool, typer.Option("--sql", help="Print the SQL instead; needs no server.")
     ] = False,
 ) -> None:
-    """Make the database roles tagger_producer, _worker, _analyst and _migrator; safe to repeat.
+    """Make the database roles that processes and people work under; safe to repeat.
 
-    It takes the database's owner with CREATEROLE, or a superuser. None of the roles logs in: give
+    docs/security.md tells which command needs which. It takes the database's owner with CREATEROLE, or a superuser. None of the roles logs in: give
     one to a login with GRANT tagger_worker TO my_login.
     """
     if sql:

@@ -1,4 +1,4 @@
-"""Where the servers are: DATABASE_URL and REDIS_URL, or the files that hold them.
+"""Where the servers are, and other secrets: in variables, or in the files that these name.
 
 A variable with _FILE behind its name holds the path of a file, as containers hand out secrets;
 the file's content is the value. What is raised here names the variable and never quotes it: a
@@ -14,6 +14,7 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from shared.errors import SetupError
 
+#: Of the servers that nothing starts without.
 VARIABLES: Final = ("DATABASE_URL", "REDIS_URL")
 MAX_FILE_BYTES: Final = 16 << 10
 
@@ -28,8 +29,8 @@ _WELL_KNOWN: Final = frozenset(
 )
 
 
-def given_url(environment: Mapping[str, str], variable: str) -> str | None:
-    """The URL that an environment names, itself or in a file; None where it names none.
+def given_secret(environment: Mapping[str, str], variable: str) -> str | None:
+    """The value that an environment gives, itself or in a file; None where it gives none.
 
     An empty variable counts as not set.
 

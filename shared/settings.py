@@ -1,8 +1,8 @@
 """Every setting of every process: one frozen object, read from the environment.
 
-`DATABASE_URL` and `REDIS_URL` name the servers, or `DATABASE_URL_FILE` and `REDIS_URL_FILE` the
-files that hold these URLs; everything else is `TAGGER_<NAME>`. `tagger dev up` leaves both URLs in
-`.tagger/services.env`, read when they are not set.
+`DATABASE_URL` and `REDIS_URL` name the servers; everything else is `TAGGER_<NAME>`. A secret may
+stand in a file instead, which the variable with _FILE behind its name names. `tagger dev up` leaves
+both URLs in `.tagger/services.env`, read when they are not set.
 """
 
 import os
@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Final, TypeVar, get_args
 
 from pydantic import (
     Field,
@@ -26,7 +26,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from shared.domain.host import hosts_from_commas, is_within
 from shared.domain.vocabulary import canonical
 from shared.errors import SetupError
-from shared.servers import VARIABLES, given_url, refuse_known_password
+from shared.servers import given_secret, refuse_known_password
 
 SERVICES_ENV = Path(".tagger/services.env")
 DEFAULT_MODEL = Path(__file__).resolve().parent.parent / "models" / "default"
@@ -294,6 +294,14 @@ class Settings(PhotoLimits):
         return frozenset(filter(None, (canonical(tag) for tag in value.split(";"))))
 
 
+#: What is secret, by the names that the model takes it under.
+_SECRETS: Final = tuple(
+    str(field.validation_alias or name)
+    for name, field in Settings.model_fields.items()
+    if SecretStr in (field.annotation, *get_args(field.annotation))
+)
+
+
 @lru_cache(maxsize=1)
 def load_settings() -> Settings:
     """The settings of this process.
@@ -323,13 +331,14 @@ def _product() -> str:
 
 def _load(kind: type[S]) -> S:
     known = {_variable((name,)) for name in Settings.model_fields}
+    known |= {f"{_variable((name,))}_FILE" for name in _SECRETS}
     unknown = sorted(n for n in os.environ if n.startswith("TAGGER_") and n not in known)
     if unknown:
         # A limit with a typo in its name would otherwise silently be no limit.
         raise SetupError(f"no setting is called {', '.join(unknown)}")
-    # A command without servers has no need of their secrets.
-    servers = VARIABLES if issubclass(kind, Settings) else ()
-    given = {name: url for name in servers if (url := given_url(os.environ, name))}
+    # A command without servers has no need of secrets.
+    secrets = _SECRETS if issubclass(kind, Settings) else ()
+    given = {name: its for name in secrets if (its := given_secret(os.environ, _variable((name,))))}
     try:
         settings = kind(**given)  # pyright: ignore[reportArgumentType]  # the rest: environment
     except ValidationError as error:
@@ -338,10 +347,10 @@ def _load(kind: type[S]) -> S:
         hint = "; set DATABASE_URL and REDIS_URL, or run `tagger dev up`" if missing else ""
         raise SetupError(problems + hint) from None
     if isinstance(settings, Settings):
-        refuse_known_password("DATABASE_URL", settings.database_url.get_secret_value())
-        refuse_known_password("REDIS_URL", settings.redis_url.get_secret_value())
-        if settings.stream_url is not None:
-            refuse_known_password("TAGGER_STREAM_URL", settings.stream_url.get_secret_value())
+        for name in _SECRETS:
+            secret: SecretStr | None = getattr(settings, name.lower())
+            if secret is not None:  # keys are no URLs, and have no password in them
+                refuse_known_password(_variable((name,)), secret.get_secret_value())
     return settings
 
 

@@ -6,7 +6,7 @@ None of them logs in. A login is made by an operator and granted one of them:
 
 Roles belong to the whole cluster and privileges to one database, so that this is no migration:
 `tagger roles` makes both, and each `tagger migrate` after it brings the privileges up to date
-(`shared.db.grants`).
+(`shared.db.grants`). Which command works under which role stands in docs/security.md.
 """
 
 from collections.abc import Collection
@@ -17,11 +17,11 @@ from typing import Final
 class Role(StrEnum):
     """A group of logins."""
 
-    PRODUCER = "tagger_producer"  #: `tagger produce`, `intake`, `relay`, `index` and `flag`
-    WORKER = "tagger_worker"  #: `tagger worker`, and whoever changes models and thresholds
-    ANALYST = "tagger_analyst"  #: reads all but secrets: people, `tagger feed`, `model list`
-    REVIEWER = "tagger_reviewer"  #: `tagger review` and the people it lets in
-    MIGRATOR = "tagger_migrator"  #: owns the tables: `tagger migrate`
+    PRODUCER = "tagger_producer"  #: takes events in, queues photos, follows the feed
+    WORKER = "tagger_worker"  #: tags photos; changes models and thresholds
+    ANALYST = "tagger_analyst"  #: reads all but secrets
+    REVIEWER = "tagger_reviewer"  #: votes, and keeps the accounts of those who do
+    MIGRATOR = "tagger_migrator"  #: owns the tables
 
 
 _VERBS: Final = {"S": "SELECT", "I": "INSERT", "U": "UPDATE", "D": "DELETE"}

@@ -3,14 +3,16 @@
 import importlib.util
 import json
 import re
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 from sqlalchemy import Engine
+from typer.main import get_command
 
 from dev.fleet import Fleet
 from dev.listings import PhotoFile, write_events
@@ -18,6 +20,7 @@ from dev.origin import Origin
 from shared.db import grants
 from shared.db.roles import Role
 from shared.settings import Settings
+from tagger import app
 from tests.logins import login
 from tests.marketplace import event, rows
 from tests.review.conftest import fields
@@ -26,6 +29,47 @@ from tests.settled import assert_quiet, assert_settled, wait_until_settled
 from tests.worker.model.renamed import renamed
 
 pytestmark = pytest.mark.timeout(300)  # a dozen commands, each a process
+
+
+_ROW = re.compile(r"^\| `(tagger_[a-z]+)` \| (.*?) \|", re.MULTILINE)
+#: Commands that need no role: what they do leaves the database alone, or makes the roles.
+_WITHOUT = {
+    *("roles", "evaluate", "related", "spam", "dataset download", "events schema"),
+    *("dev up", "dev status", "dev down", "dev origin", "dev photos", "dev events"),
+}
+
+
+def _documented() -> dict[str, Role]:
+    """The role of each command, as docs/security.md has it."""
+    text = (Path(__file__).parents[2] / "docs/security.md").read_text()
+    return {
+        command: Role(role)
+        for role, commands in _ROW.findall(text)
+        for command in re.findall(r"`([^`]+)`", commands)
+    }
+
+
+def _role_of(arguments: Sequence[str]) -> Role:
+    """Whose a command is: that of the longest one that it is an instance of."""
+    fitting = [
+        (len(words), role)
+        for command, role in _documented().items()
+        if arguments[0] == (words := command.split())[0] and {*words} <= {*arguments}
+    ]
+    return max(fitting)[1]
+
+
+def _commands(command: Any, *path: str) -> Generator[str]:
+    below = getattr(command, "commands", {})
+    if path and (not below or command.invoke_without_command):
+        yield " ".join(path)
+    for name, inner in below.items():
+        yield from _commands(inner, *path, name)
+
+
+def test_docs_tell_the_role_of_every_command() -> None:
+    told = [re.sub(" --.*", "", command) for command in _documented()]
+    assert sorted([*told, *_WITHOUT]) == sorted(_commands(get_command(app)))
 
 
 @pytest.fixture
@@ -44,10 +88,12 @@ class _Shop:
         self._urls = urls
 
     def start(self, role: Role, name: str, *arguments: str) -> None:
+        assert _role_of(arguments) is role, "as docs/security.md has it"
         self._fleet.environment["DATABASE_URL"] = self._urls[role]
         self._fleet.start(name, *arguments)
 
     def run(self, role: Role, *arguments: str, stdin: bytes = b"", code: int = 0) -> str:
+        assert _role_of(arguments) is role, "as docs/security.md has it"
         self._fleet.environment["DATABASE_URL"] = self._urls[role]
         done = self._fleet.run(*arguments, stdin=stdin)
         assert done.returncode == code, done.stderr
@@ -55,6 +101,7 @@ class _Shop:
         return done.stdout.decode()
 
     def refused(self, role: Role, *arguments: str, stdin: bytes = b"") -> None:
+        assert arguments == ("roles",) or _role_of(arguments) is not role
         self._fleet.environment["DATABASE_URL"] = self._urls[role]
         done = self._fleet.run(*arguments, stdin=stdin)
         assert done.returncode == 1
@@ -102,6 +149,10 @@ def test_photos_are_tagged_by_processes_that_may_do_no_more_than_they_need(
     assert "entries" in shop.run(Role.PRODUCER, "index", "--once")
     assert "entries" in shop.run(Role.PRODUCER, "flag", "--once")
     assert json.loads(shop.run(Role.ANALYST, "search", "--json"))["total"] == len(photos) - 1
+    assert "is forgotten" in shop.run(Role.PRODUCER, "index", "--forget", "postgres")
+    assert "this is no event" in shop.run(Role.ANALYST, "events", "rejected", "--json")
+    shop.run(Role.PRODUCER, "events", "replay", code=3)
+    assert "entries deleted" in shop.run(Role.PRODUCER, "compact-feed", "--keep-days", "0")
     shop.refused(Role.PRODUCER, "review", "precision")
     shop.refused(Role.WORKER, "index", "--once")
     shop.refused(Role.WORKER, "produce", "-", stdin=lines)

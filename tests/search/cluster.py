@@ -23,7 +23,7 @@ class Cluster:
         mappings: what each index was made with.
         troubles: answers (status, body) that come instead of the right ones, one after another;
             of a redirect the body is where it leads.
-        drips: answers come in single bytes, and never end.
+        drips: answers come in single bytes, for ten seconds, and have no end.
         taken: listing and version of each document that was sent, in order.
         authorization: what requests must carry, if anything.
     """
@@ -150,7 +150,7 @@ def _handler(cluster: Cluster) -> type[BaseHTTPRequestHandler]:
             self.close_connection = True
             with suppress(OSError):  # nobody reads any more
                 self.wfile.write(b"HTTP/1.1 200 OK\r\nx-long: ")
-                while True:
+                for _ in range(200):
                     self.wfile.write(b"x")
                     time.sleep(0.05)
 

@@ -183,7 +183,7 @@ def test_a_cluster_that_does_not_answer_is_away() -> None:
         _send(OpenSearchIndex(url, "listings"))
 
 
-def test_a_cluster_whose_answer_never_ends_is_away(cluster: Cluster) -> None:
+def test_a_cluster_whose_answer_drips_is_away(cluster: Cluster) -> None:
     cluster.drips = True
     with pytest.raises(IndexAway, match="Timeout"):
         _send(OpenSearchIndex(cluster.url, "listings", deadline_s=0.5))

@@ -6,31 +6,31 @@ from pathlib import Path
 import pytest
 
 from shared.errors import SetupError
-from shared.servers import MAX_FILE_BYTES, given_url, refuse_known_password
+from shared.servers import MAX_FILE_BYTES, given_secret, refuse_known_password
 
 _URL = "postgresql://tagger:hush@db.example.com/tagger"
 
 
 def test_a_url_stands_in_its_variable_or_in_the_file_of_its_variable(tmp_path: Path) -> None:
     (tmp_path / "url").write_text(f"\n  {_URL}\r\n")
-    assert given_url({"DATABASE_URL": _URL}, "DATABASE_URL") == _URL
-    assert given_url({"DATABASE_URL_FILE": str(tmp_path / "url")}, "DATABASE_URL") == _URL
-    assert given_url({"DATABASE_URL_FILE": str(tmp_path / "url")}, "REDIS_URL") is None
+    assert given_secret({"DATABASE_URL": _URL}, "DATABASE_URL") == _URL
+    assert given_secret({"DATABASE_URL_FILE": str(tmp_path / "url")}, "DATABASE_URL") == _URL
+    assert given_secret({"DATABASE_URL_FILE": str(tmp_path / "url")}, "REDIS_URL") is None
 
 
 def test_an_empty_variable_is_not_set(tmp_path: Path) -> None:
     (tmp_path / "url").write_text(_URL)
     file = str(tmp_path / "url")
-    assert given_url({"DATABASE_URL": "", "DATABASE_URL_FILE": ""}, "DATABASE_URL") is None
-    assert given_url({"DATABASE_URL": "", "DATABASE_URL_FILE": file}, "DATABASE_URL") == _URL
-    assert given_url({"DATABASE_URL": _URL, "DATABASE_URL_FILE": ""}, "DATABASE_URL") == _URL
+    assert given_secret({"DATABASE_URL": "", "DATABASE_URL_FILE": ""}, "DATABASE_URL") is None
+    assert given_secret({"DATABASE_URL": "", "DATABASE_URL_FILE": file}, "DATABASE_URL") == _URL
+    assert given_secret({"DATABASE_URL": _URL, "DATABASE_URL_FILE": ""}, "DATABASE_URL") == _URL
 
 
 def test_both_are_one_too_many(tmp_path: Path) -> None:
     (tmp_path / "url").write_text(_URL)
     environment = {"DATABASE_URL": _URL, "DATABASE_URL_FILE": str(tmp_path / "url")}
     with pytest.raises(SetupError, match="DATABASE_URL and DATABASE_URL_FILE") as caught:
-        given_url(environment, "DATABASE_URL")
+        given_secret(environment, "DATABASE_URL")
     assert "hush" not in str(caught.value)
 
 
@@ -49,14 +49,15 @@ def test_a_file_that_holds_no_url_is_named_by_its_variable_and_not_quoted(
 ) -> None:
     (tmp_path / "url").write_bytes(content)
     with pytest.raises(SetupError, match=f"REDIS_URL_FILE.*{complaint}") as caught:
-        given_url({"REDIS_URL_FILE": str(tmp_path / "url")}, "REDIS_URL")
+        given_secret({"REDIS_URL_FILE": str(tmp_path / "url")}, "REDIS_URL")
     assert "hush" not in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_the_largest_file_is_read_whole(tmp_path: Path) -> None:
     (tmp_path / "url").write_bytes(b"x" * MAX_FILE_BYTES)
-    assert given_url({"REDIS_URL_FILE": str(tmp_path / "url")}, "REDIS_URL") == "x" * MAX_FILE_BYTES
+    environment = {"REDIS_URL_FILE": str(tmp_path / "url")}
+    assert given_secret(environment, "REDIS_URL") == "x" * MAX_FILE_BYTES
 
 
 def test_what_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
@@ -69,7 +70,7 @@ def test_what_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
         ("x" * 10_000, "too long"),
     ]:
         with pytest.raises(SetupError, match=f"DATABASE_URL_FILE.*{complaint}") as caught:
-            given_url({"DATABASE_URL_FILE": str(path)}, "DATABASE_URL")
+            given_secret({"DATABASE_URL_FILE": str(path)}, "DATABASE_URL")
         assert "hush" not in str(caught.value)
 
 

@@ -1,5 +1,6 @@
 """Settings come from the environment, are checked, and never show their secrets."""
 
+import re
 from importlib.metadata import version
 from pathlib import Path
 
@@ -85,6 +86,52 @@ def test_the_servers_may_stand_in_files(monkeypatch: pytest.MonkeyPatch, tmp_pat
     loaded = load_settings()
     assert loaded.database_url.get_secret_value().endswith(":filed@127.0.0.1/tagger")
     assert "filed" not in repr(loaded)
+
+
+_SECRETS = {
+    "DATABASE_URL": "postgresql://tagger:{}@db.example.com/tagger",
+    "REDIS_URL": "redis://:{}@valkey/0",
+    "TAGGER_STREAM_URL": "redis://:{}@stream/0",
+    "TAGGER_INDEX_URL": "https://tagger:{}@search.example.com",
+}
+
+
+@pytest.mark.parametrize("variable", [*_SECRETS, "TAGGER_WEBHOOK_SECRETS"])
+def test_every_secret_may_stand_in_a_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str
+) -> None:
+    value = _SECRETS.get(variable, "whsec_{}").format("filed")
+    (tmp_path / "secret").write_text(value + "\n")
+    monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv(f"{variable}_FILE", str(tmp_path / "secret"))
+    loaded = load_settings()
+    secret = getattr(loaded, variable.lower().removeprefix("tagger_"))
+    assert secret.get_secret_value() == value
+    assert "filed" not in repr(loaded)
+    monkeypatch.setenv(variable, value)
+    load_settings.cache_clear()
+    with pytest.raises(SetupError, match=f"{variable} and {variable}_FILE"):
+        load_settings()
+
+
+@pytest.mark.parametrize("variable", _SECRETS)
+def test_no_url_has_a_password_that_anybody_would_try(
+    monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, _SECRETS[variable].format("changeme"))
+    with pytest.raises(SetupError, match=f"{variable} has a password that anybody would try"):
+        load_settings()
+
+
+def test_docs_tell_of_every_secret() -> None:
+    secrets = {
+        str(field.validation_alias or f"TAGGER_{name.upper()}")
+        for name, field in Settings.model_fields.items()
+        if "SecretStr" in str(field.annotation)
+    }
+    text = (Path(__file__).parents[2] / "docs/security.md").read_text()
+    table = re.findall(r"^\| `([A-Z_]+)` \|", text, re.MULTILINE)
+    assert {*table} == secrets == {*_SECRETS, "TAGGER_WEBHOOK_SECRETS"}
 
 
 def test_a_file_goes_before_the_local_servers(

@@ -138,7 +138,7 @@ MARKETPLACE: Final = [
         "search/opensearch.py",
         "            (pycurl.TIMEOUT_MS, round(deadline_s * 1000)),\n",
         "",
-        _OPENSEARCH + "test_a_cluster_whose_answer_never_ends_is_away",
+        _OPENSEARCH + "test_a_cluster_whose_answer_drips_is_away",
     ),
     Mutation(
         "SEARCH",

@@ -54,6 +54,12 @@ def test_tags_outside_the_matrix_add_nothing() -> None:
     assert _related().recommend([]) == []
 
 
+def test_spaces_within_a_tag_do_not_count() -> None:
+    related = RelatedTags(["home audio", "hubs"], np.array([[1, 0.5], [0.5, 1]], np.float32))
+    assert related.recommend(["Home   audio"]) == [("hubs", 0.5)]
+    assert related.recommend(["hubs"], exclude=["home  Audio "]) == []
+
+
 def test_input_and_excluded_tags_are_never_recommended_whatever_their_case() -> None:
     found = _related().recommend([" Audio ", "CABLES"], exclude=["Hubs"])
     assert [tag for tag, _ in found] == ["cases"]
