@@ -46,8 +46,9 @@ def roles(
 ) -> None:
     """Make the database roles that processes and people work under; safe to repeat.
 
-    docs/security.md tells which command needs which. It takes the database's owner with CREATEROLE, or a superuser. None of the roles logs in: give
-    one to a login with GRANT tagger_worker TO my_login.
+    docs/security.md tells which command needs which. It takes the database's owner with
+    CREATEROLE, or a superuser. None of the roles logs in: give one to a login with GRANT
+    tagger_worker TO my_login.
     """
     if sql:
         typer.echo("-- Once the schema is there (`tagger migrate`); safe to repeat.")

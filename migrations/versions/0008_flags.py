@@ -51,7 +51,10 @@ def upgrade() -> None:
             comment="parts of the hash with their place; copies share one at least",
         ),
         sa.ForeignKeyConstraint(
-            ["photo_id"], ["photo.id"], name=op.f("fk_photo_fingerprint_photo_id"), ondelete="CASCADE"
+            ["photo_id"],
+            ["photo.id"],
+            name=op.f("fk_photo_fingerprint_photo_id"),
+            ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("photo_id", name=op.f("pk_photo_fingerprint")),
     )

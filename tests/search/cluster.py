@@ -117,6 +117,15 @@ def _error(kind: str) -> dict[str, Any]:
     return {"error": _reason(kind), "status": 400}
 
 
+def _drip(handler: BaseHTTPRequestHandler) -> None:
+    handler.close_connection = True
+    with suppress(OSError):  # nobody reads any more
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nx-long: ")
+        for _ in range(200):
+            handler.wfile.write(b"x")
+            time.sleep(0.05)
+
+
 def _handler(cluster: Cluster) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -127,7 +136,7 @@ def _handler(cluster: Cluster) -> type[BaseHTTPRequestHandler]:
         def _answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
             if cluster.drips:
-                self._drip()
+                _drip(self)
                 return
             if cluster.authorization not in (None, self.headers.get("authorization")):
                 status, content = 401, b"{}"
@@ -145,14 +154,6 @@ def _handler(cluster: Cluster) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(content)
-
-        def _drip(self) -> None:
-            self.close_connection = True
-            with suppress(OSError):  # nobody reads any more
-                self.wfile.write(b"HTTP/1.1 200 OK\r\nx-long: ")
-                for _ in range(200):
-                    self.wfile.write(b"x")
-                    time.sleep(0.05)
 
         do_HEAD: Callable[..., None] = _answer  # noqa: N815
         do_PUT: Callable[..., None] = _answer  # noqa: N815
