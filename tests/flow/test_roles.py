@@ -192,7 +192,7 @@ def test_reviewers_vote_by_a_process_that_may_do_no_more_than_it_needs(
             form = {
                 "csrf": fields(first.text)["csrf"],
                 "listing": listing,
-                "kind_of": "tag",
+                "subject_kind": "tag",
                 "subject": tag,
                 "verdict": "accept",
             }

@@ -60,11 +60,11 @@ class Page:
         return fields(self.get("/").text)["csrf"]
 
     def vote(self, listing: int, subject: str, verdict: str, **more: str) -> requests.Response:
-        """Votes on a tag, or on a flag of the kind given as `kind_of`."""
+        """Votes on a tag, or on a flag of the kind given as `subject_kind`."""
         form = {
             "csrf": self.csrf,
             "listing": str(listing),
-            "kind_of": "tag",
+            "subject_kind": "tag",
             "subject": subject,
             "verdict": verdict,
         }
