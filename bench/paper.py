@@ -19,11 +19,11 @@ from bench import paper_counts, paper_leak, paper_neighbours
 from bench.sections import Section
 from shared.domain.related import cosine_matrix
 from shared.errors import TaggerError
+from worker.dataset.catalogue import table_of
 from worker.dataset.labelled import read_dataset
 from worker.judging.filings import Filing, read_filings
 from worker.judging.notebook_related import notebook_related
 from worker.judging.paper import filed_under
-from worker.training.catalogue import table_of
 
 _CATALOGUES = ("meta_*.json.gz", "*_5.json.gz")
 console = Console(width=140)
