@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from collections.abc import Callable, Generator
 from datetime import timedelta
 from pathlib import Path
@@ -18,8 +17,9 @@ from dev.listings import PhotoFile
 from dev.origin import Origin
 from tests import origins
 from tests.marketplace import NOON, rows
-from tests.sender import Sender, start_intake, wait_until
+from tests.sender import Sender, start_intake
 from tests.settled import assert_quiet, assert_settled
+from tests.waiting import wait_until
 
 #: What the model that ships sees on the rendered photos of a camera, of a motherboard, of a
 #: keyboard, and of both of these.
@@ -205,14 +205,13 @@ def _until(
     newest = (
         "SELECT document FROM search_feed WHERE listing_id = :id ORDER BY position DESC LIMIT 1"
     )
-    deadline = time.monotonic() + _PATIENCE_S
-    while True:
-        found = rows(engine, newest, id=listing)
-        if found and found[0][0] is not None and as_wanted(found[0][0]):
-            _until_index_has_all(engine)
-            return found[0][0]
-        assert time.monotonic() < deadline, found
-        time.sleep(0.05)
+
+    def wanted() -> list[dict[str, Any]]:
+        return [one for (one,) in rows(engine, newest, id=listing) if one and as_wanted(one)]
+
+    [document] = wait_until(wanted, otherwise=lambda: rows(engine, newest, id=listing))
+    _until_index_has_all(engine)
+    return document
 
 
 def _until_gone(engine: Engine, listing: str) -> None:

@@ -21,8 +21,8 @@ from shared.settings import Settings
 from tests.logins import login
 from tests.marketplace import event, rows
 from tests.review.conftest import fields
-from tests.sender import wait_until
 from tests.settled import assert_quiet, assert_settled, wait_until_settled
+from tests.waiting import wait_until
 from tests.worker.model.renamed import renamed
 
 pytestmark = pytest.mark.timeout(300)  # a dozen commands, each a process

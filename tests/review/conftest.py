@@ -1,7 +1,6 @@
 """A review page in this process, on a real socket, and listings to look at."""
 
 import threading
-import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from review.server import listen, make_server, origins_of
 from shared.db.session import make_engine
 from shared.settings import Settings
 from tests.marketplace import claim_all, event, record, register, settle, tagged
+from tests.waiting import wait_until
 
 NAME = "kim"
 
@@ -102,11 +102,8 @@ def running(settings: Settings) -> Generator[str]:
     server = make_server(settings, engine, origins_of(settings, listener))
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()
-    deadline = time.monotonic() + 60
-    while not server.started:
-        assert thread.is_alive()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: server.started or not thread.is_alive())
+    assert thread.is_alive()
     yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     server.should_exit = True
     thread.join(60)

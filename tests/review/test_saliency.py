@@ -92,7 +92,7 @@ def seen(page: Page, engine: Engine, photo_folder: Path, photos: list[PhotoFile]
         JOIN tag ON tag.id = tag_id ORDER BY listing_id, rank
     """
     for listing_id, photo_id, tag in rows(engine, query):
-        found = _Seen(listing_id, photo_id, tag, photo_folder / photos[listing_id - 1].path)
+        found = _Seen(listing_id, photo_id, tag, photo_folder / photos[int(listing_id) - 1].path)
         if "Hiding the brightest place lowers" in page.get(found.path).text:
             return found
     pytest.fail("no place of any photo matters to any tag")

@@ -10,8 +10,8 @@ from dev.fleet import Fleet
 from shared.db.follow import Follower, rewind
 from shared.settings import Settings
 from tests.marketplace import DECISION, claim_all, event, record, register, rows, settle, tagged
-from tests.sender import wait_until
 from tests.shared.domain.test_spam import JUDGE
+from tests.waiting import wait_until
 from trust.flagger import NAME, Flagger
 
 _PHOTO = 0x0123456789ABCDEF
