@@ -4,10 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-import typer
-from typer.testing import CliRunner
 
-from bench.backfill.__main__ import backfill
 from bench.backfill.report import Scene, as_json, section
 from bench.backfill.run import PERCENTILES, Run, measure, percentiles
 from bench.latency.run import Load, Place
@@ -64,11 +61,3 @@ def test_json_and_table_hold_every_run_and_how_many_times_as_long_it_took() -> N
     assert rows[0][:5] == ["mid", 1, "none", "20.0", "100"]
     assert rows[1][2] == 5000
     assert rows[-1][2:5] == ["with / without", None, "1.20x"]
-
-
-def test_the_command_can_be_asked_what_it_takes() -> None:
-    app = typer.Typer()
-    app.command()(backfill)
-    asked = CliRunner().invoke(app, ["--help"])
-    assert asked.exit_code == 0
-    assert "--catalogue" in asked.output

@@ -4,10 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-import typer
-from typer.testing import CliRunner
 
-from bench.events_to_search.__main__ import events_to_search
 from bench.events_to_search.follower import KINDS, STEPS
 from bench.events_to_search.report import as_json, section
 from bench.events_to_search.run import Run, measure
@@ -57,11 +54,3 @@ def test_json_and_table_hold_every_kind_and_step() -> None:
     rows = section({"mid": run}).rows
     assert len(rows) == len(KINDS) * len(STEPS)
     assert rows[3] == ["mid", "created", "found", 3, "800", "3,320", "3,600"]
-
-
-def test_the_command_can_be_asked_what_it_takes() -> None:
-    app = typer.Typer()
-    app.command()(events_to_search)
-    asked = CliRunner().invoke(app, ["--help"])
-    assert asked.exit_code == 0
-    assert "--listings" in asked.output

@@ -9,10 +9,7 @@ from typing import Any
 
 import psycopg2
 import pytest
-import typer
-from typer.testing import CliRunner
 
-from bench.http_intake.__main__ import http_intake
 from bench.http_intake.ledger import Ledger, audit
 from bench.http_intake.report import as_json, sections
 from bench.http_intake.run import Plan, Run, Scene, measure, prepared
@@ -172,11 +169,3 @@ def test_json_and_tables_hold_every_run() -> None:
     assert accounts.rows[1] == [
         *("with kills", "intake: 1; relay: 1", "no answer: 3", 8, 2, 0, 0, 0, 0)
     ]
-
-
-def test_the_command_can_be_asked_what_it_takes() -> None:
-    app = typer.Typer()
-    app.command()(http_intake)
-    asked = CliRunner().invoke(app, ["--help"])
-    assert asked.exit_code == 0
-    assert "--connections" in asked.output

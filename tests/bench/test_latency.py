@@ -6,10 +6,6 @@ import json
 import time
 from pathlib import Path
 
-import typer
-from typer.testing import CliRunner
-
-from bench.latency.__main__ import latency
 from bench.latency.arrivals import arrivals, offer
 from bench.latency.report import Scene, as_json, sections
 from bench.latency.run import SPANS, Load, Place, Run, full_pace, measure
@@ -96,11 +92,3 @@ def test_json_and_tables_hold_every_run() -> None:
         *("thumbnail", 1, "800", "recorded to tagged", "90.0", "200", "500", "900"),
     ]
     assert [row[2] for row in runs.rows] == ["1,600", "1,600", None]
-
-
-def test_the_command_can_be_asked_what_it_takes() -> None:
-    app = typer.Typer()
-    app.command()(latency)
-    asked = CliRunner().invoke(app, ["--help"])
-    assert asked.exit_code == 0
-    assert "--photos-per-s" in asked.output

@@ -20,7 +20,7 @@ from shared.db.roles import Role
 from shared.settings import Settings
 from tests.logins import login
 from tests.marketplace import event, rows
-from tests.review.conftest import fields
+from tests.review.page import fields
 from tests.settled import assert_quiet, assert_settled, wait_until_settled
 from tests.waiting import wait_until
 from tests.worker.model.renamed import renamed

@@ -8,8 +8,8 @@ from sqlalchemy import Engine
 from dev.listings import PhotoFile
 from dev.origin import Origin
 from shared.settings import Settings
-from tests.marketplace import rows
-from tests.review.conftest import Page, Serve, flag, listing, may_fetch
+from tests.marketplace import listing, rows
+from tests.review.page import Page, Serve, flag, may_fetch
 
 
 @pytest.fixture

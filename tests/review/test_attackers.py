@@ -12,8 +12,8 @@ from sqlalchemy import Engine, text
 
 from review import reviewers
 from shared.settings import Settings
-from tests.marketplace import rows
-from tests.review.conftest import NAME, Page, Serve, fields, flag, listing
+from tests.marketplace import listing, rows
+from tests.review.page import NAME, Page, Serve, fields, flag
 
 _PAGES = ("/", "/listing/1", "/next", "/previous", "/precision")
 _PICTURES = ("/photo/1", "/saliency/1?tag=camera")

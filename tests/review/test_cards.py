@@ -6,8 +6,8 @@ from sqlalchemy import Engine, text
 
 from review.cards import flag_kinds, read_cards
 from shared.settings import Settings
-from tests.marketplace import DECISION, register, rows
-from tests.review.conftest import Page, flag, listing
+from tests.marketplace import DECISION, listing, register, rows
+from tests.review.page import Page, flag
 
 
 def test_a_card_has_the_listings_tags_and_each_kind_of_its_flags_once(

@@ -10,8 +10,8 @@ from dev.listings import PhotoFile
 from dev.origin import Origin
 from shared.settings import Settings
 from tests.browser import Browser, chromium
-from tests.marketplace import rows
-from tests.review.conftest import NAME, Page, Serve, flag, listing, may_fetch
+from tests.marketplace import listing, rows
+from tests.review.page import NAME, Page, Serve, flag, may_fetch
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -9,7 +9,8 @@ from shared.db import votes
 from shared.db.decisions import Decisions
 from shared.db.votes import TAG, Verdict, Vote
 from shared.settings import Settings
-from tests.review.conftest import flag, listing
+from tests.marketplace import listing
+from tests.review.page import flag
 
 ME, OTHER = 1, 2
 _ANY = QueuePosition()

@@ -16,7 +16,7 @@ from dev.listings import PhotoFile
 from dev.origin import Origin
 from shared.settings import DEFAULT_MODEL, Settings
 from tests.marketplace import claim_all, event, record, rows, settle, tagged
-from tests.review.conftest import Page, Serve, may_fetch
+from tests.review.page import Page, Serve, may_fetch
 from worker.decode.pixels import to_pixels
 from worker.model.artifact import load
 from worker.model.registry import register
