@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from bench.backfill.report import Scene, as_json, section
-from bench.backfill.run import PERCENTILES, Run, measure, percentiles
-from bench.latency.run import Load, Place
+from bench.backfill.run import Run, measure
+from bench.latency.schedule import Load
+from bench.percentiles import PERCENTILES
+from bench.place import Place
 from bench.throughput import photos
 from bench.throughput.origin import Origin
 from bench.throughput.servers import Servers
@@ -37,12 +39,6 @@ def test_new_listings_are_measured_without_and_with_a_catalogue_which_goes_on_me
     assert behind.backlog == 12_000
     assert 0 < behind.backfill_left <= 12_000
     assert behind.backfill_per_s is not None
-
-
-def test_nothing_to_take_percentiles_of_is_an_error() -> None:
-    assert percentiles([0.1, 0.2, 0.3])["p50"] == 200
-    with pytest.raises(SetupError, match="no event counts"):
-        percentiles([])
 
 
 def test_json_and_table_hold_every_run_and_how_many_times_as_long_it_took() -> None:

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cloudevents.core.bindings.http import to_structured_event
-from cloudevents.core.v1.event import CloudEvent
 from sqlalchemy import Engine
 
+from bench.webhooks import event, one
 from dev.fleet import Fleet
 from dev.listings import PhotoFile
 from dev.origin import Origin
@@ -38,19 +37,10 @@ class Shop:
 
     def says(self, kind: str, listing: str, *, minute: int, **data: Any) -> dict[str, Any]:
         """Sends an event; returns what became of it. `minute` is when it happened."""
-        event = CloudEvent(
-            {
-                "type": f"listing.{kind}",
-                "source": "https://shop.test",
-                "id": f"{listing}-{minute}",
-                "time": NOON + timedelta(minutes=minute),
-                "subject": listing,
-            },
-            data or None,
-        )
-        message = to_structured_event(event)
+        at = NOON + timedelta(minutes=minute)
+        message = one(event(kind, listing, f"{listing}-{minute}", at, data or None))
         # It signs by `standardwebhooks`.
-        answer = self._sender.post(message.body, message.headers["content-type"])
+        answer = self._sender.post(message.body, message.media_type)
         assert answer.status == 202, answer.body
         return answer.json
 
