@@ -19,9 +19,9 @@ from worker import cli as worker_commands
 from worker.dataset.cli import app as dataset_commands
 from worker.judging import cli as judging_commands
 from worker.judging import related_cli as related_commands
-from worker.judging import spam_cli as spam_commands
 from worker.model import cli as model_commands
 from worker.model import rethreshold_cli as rethreshold_commands
+from worker.training import spam_cli as spam_commands
 
 app = typer.Typer(
     help="Listing photos in, tags for search out.",

@@ -1,6 +1,6 @@
 """Tags a folder of photos end to end and measures it; with --kill, SIGKILLs the workers once.
 
-`python -m bench.backlog --photos DIR --limit 5000` runs what `scripts/demo` runs, without its
+`scripts/bench backlog --photos DIR --limit 5000` runs what `scripts/demo` runs, without its
 pictures: a loopback origin, Postgres, Valkey, relay and workers, all on this machine.
 """
 
@@ -18,14 +18,16 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import Engine, create_engine, text
 
+from bench.command import main
 from dev.fleet import Fleet
 from dev.listings import PhotoFile, photo_files, write_events
 from dev.origin import Origin
 from dev.processes import children
 from dev.services import Services
 from shared.db.session import sqlalchemy_url
+from shared.errors import SetupError
 
-FOLDER = Path(".tagger/bench")
+FOLDER = Path(".tagger/bench/backlog")
 _STUCK_S = 300.0
 console = Console(width=120)
 
@@ -37,11 +39,11 @@ def backlog(
     kill: Annotated[
         bool, typer.Option("--kill", help="SIGKILL the workers once, in the middle.")
     ] = False,
-    out: Annotated[Path, typer.Option(help="Where the JSON goes.")] = FOLDER / "backlog.json",
+    out: Annotated[Path, typer.Option(help="Where JSON, logs and servers go.")] = FOLDER,
 ) -> None:
     """Measure photos/s from the first event to the last tag."""
     files = photo_files(photos, limit)
-    measured = [_round(photos, files, kill=kill) for _ in range(rounds)]
+    measured = [_round(photos, files, out, kill=kill) for _ in range(rounds)]
     table = Table("round", "photos", "photos/s", "seconds", "largest worker MB", "by status")
     for number, one in enumerate(measured, start=1):
         table.add_row(
@@ -57,18 +59,19 @@ def backlog(
     console.print(f"median {median:.0f} photos/s on {os.cpu_count()} cores; top tags:")
     for name, count in measured[-1]["top_tags"].items():
         console.print(f"{count:7} {name}")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps({"median_photos_per_s": median, "rounds": measured}, indent=1))
+    (out / "backlog.json").write_text(
+        json.dumps({"median_photos_per_s": median, "rounds": measured}, indent=1)
+    )
 
 
-def _round(folder: Path, files: list[PhotoFile], *, kill: bool) -> dict[str, Any]:
-    shutil.rmtree(FOLDER / "logs", ignore_errors=True)
-    services = Services(FOLDER / "servers", environment={})
+def _round(photos: Path, files: list[PhotoFile], out: Path, *, kill: bool) -> dict[str, Any]:
+    shutil.rmtree(out / "logs", ignore_errors=True)
+    services = Services(out / "servers", environment={})
     services.down(delete=True)
     with ExitStack() as stack:
         urls = services.up()
         stack.callback(services.down, delete=True)
-        origin = stack.enter_context(Origin(folder))
+        origin = stack.enter_context(Origin(photos))
         settings = {
             "TAGGER_ALLOW_PRIVATE_HOSTS": "true",
             "TAGGER_ALLOWED_PORTS": origin.url.rpartition(":")[2],
@@ -76,15 +79,15 @@ def _round(folder: Path, files: list[PhotoFile], *, kill: bool) -> dict[str, Any
         }
         if kill:
             settings["TAGGER_WORKING_LEASE_S"] = "10"
-        fleet = stack.enter_context(Fleet(urls, FOLDER / "logs", settings))
+        fleet = stack.enter_context(Fleet(urls, out / "logs", settings))
         engine = create_engine(sqlalchemy_url(urls.database_url))
         stack.callback(engine.dispose)
         _must(fleet, "migrate")
         fleet.start("relay", "relay")
         fleet.start("worker", "worker")
         _wait(engine, "SELECT count(*) FROM model", 1)
-        write_events(files, origin.url, FOLDER / "events.jsonl")
-        _must(fleet, "produce", str((FOLDER / "events.jsonl").resolve()))
+        write_events(files, origin.url, out / "events.jsonl")
+        _must(fleet, "produce", str((out / "events.jsonl").resolve()))
         settled = "SELECT count(*) FROM photo WHERE status IN ('tagged', 'failed')"
         if kill:
             _wait(engine, settled, len(files) // 3)
@@ -138,7 +141,7 @@ def _largest_worker_mb(fleet: Fleet) -> float:
 def _must(fleet: Fleet, *arguments: str) -> None:
     done = fleet.run(*arguments, timeout_s=600)
     if done.returncode:
-        raise SystemExit(f"tagger {arguments[0]}: {done.stderr.decode()}")
+        raise SetupError(f"tagger {arguments[0]}: {done.stderr.decode()}")
 
 
 def _wait(engine: Engine, query: str, count: int) -> None:
@@ -148,9 +151,9 @@ def _wait(engine: Engine, query: str, count: int) -> None:
             if connection.execute(text(query)).scalar_one() >= count:
                 return
         if time.monotonic() > deadline:
-            raise SystemExit(f"nothing moves any more; see {FOLDER / 'logs'}")
+            raise SetupError("nothing moves any more: the logs say more")
         time.sleep(0.05)
 
 
 if __name__ == "__main__":
-    typer.run(backlog)
+    main(backlog)

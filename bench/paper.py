@@ -1,6 +1,6 @@
 """Every number of the paper that needs no network, on a data set of yours.
 
-`python -m bench.paper --data DIR --out DIR` counts what the paper counts, its way and the right
+`scripts/bench paper --data DIR --out DIR` counts what the paper counts, its way and the right
 way, measures what its split by photo lets through, and what that is worth to a tagger that only
 looks for the nearest training photo. docs/paper.md tells what the figures mean.
 """
@@ -19,11 +19,11 @@ from bench import paper_counts, paper_leak, paper_neighbours
 from bench.sections import Section
 from shared.domain.related import cosine_matrix
 from shared.errors import TaggerError
+from worker.dataset.catalogue import table_of
 from worker.dataset.labelled import read_dataset
 from worker.judging.filings import Filing, read_filings
 from worker.judging.notebook_related import notebook_related
 from worker.judging.paper import filed_under
-from worker.training.catalogue import table_of
 
 _CATALOGUES = ("meta_*.json.gz", "*_5.json.gz")
 console = Console(width=140)
@@ -46,7 +46,7 @@ def paper(
     for section in sections:
         section.show(console)
     described: dict[str, Any] = {
-        "command": f"python -m bench.paper --data {data.name} --seeds {seeds}",
+        "command": f"scripts/bench paper --data {data.name} --seeds {seeds}",
         "seconds": round(time.monotonic() - started, 1),
         "sections": [section.as_json() for section in sections],
     }

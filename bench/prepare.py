@@ -1,6 +1,6 @@
 """Prepares generated catalogues of growing size and measures rows/s and memory.
 
-`python -m bench.prepare` runs `tagger dataset prepare` in a process of its own on 50,000, 500,000
+`scripts/bench prepare` runs `tagger dataset prepare` in a process of its own on 50,000, 500,000
 and 5,000,000 photo URLs. Time should grow with the rows, memory should not.
 """
 

@@ -1,6 +1,6 @@
 """Every recipe on one data set: how good, on products and on sets it has not seen, and how fast.
 
-    python -m bench.recipes --data DIR --backbone FILE --out DIR --leave-out SET ...
+    scripts/bench recipes --data DIR --backbone FILE --out DIR --leave-out SET ...
 
 Trains what does not lie in OUT yet, so a run that was broken off goes on; prints a Markdown table
 and writes it with its JSON. Speed is that of one thread, all models taking turns: scores alone,

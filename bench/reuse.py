@@ -1,6 +1,6 @@
 """How surely a photo is found again after it was changed, and how often another is taken for it.
 
-    python -m bench.reuse --data DIR
+    scripts/bench reuse --data DIR
 
 Every photo of a labelled data set is looked at as workers look at it. Copies are made as sites and
 people make them; each must be found by its hash. A match between products that are not one is
@@ -22,13 +22,16 @@ from bench.findings import tell
 from bench.sections import Section
 from shared.domain import likeness
 from shared.errors import DatasetError
+from shared.settings import DEFAULT_MODEL
 from worker.dataset.labelled import LabelledPhoto, read_dataset
 from worker.decode import pixels
 from worker.decode.phash import phashes
 from worker.judging.labelled_scores import MAX_PHOTO_PIXELS, MIN_PHOTO_ELEMENTS
+from worker.model.artifact import load
+from worker.model.manifest import Manifest
 
 Picture = NDArray[np.uint8]
-_SIDE: Final = 48
+FOLDER: Final = Path(".tagger/bench/reuse")
 
 
 def _resized(picture: Picture, factor: float) -> Picture:
@@ -72,14 +75,13 @@ def reuse(
     data: Annotated[Path, typer.Option(help="A labelled data set.")],
     copies: Annotated[int, typer.Option(min=1, help="So many photos are copied.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Chooses them.")] = 0,
-    out: Annotated[Path, typer.Option(help="JSON of everything.")] = Path(
-        ".tagger/bench/reuse.json"
-    ),
+    out: Annotated[Path, typer.Option(help="Where the JSON goes.")] = FOLDER,
 ) -> None:
     """Count found copies and false matches of the perceptual hash."""
     pixels.configure()
     dataset = read_dataset(data)
-    seen = [(photo, _hash(dataset.body(photo))) for photo in dataset.photos]
+    manifest = load(DEFAULT_MODEL).manifest
+    seen = [(photo, _hash(dataset.body(photo), manifest)) for photo in dataset.photos]
     hashed: list[tuple[LabelledPhoto, int]] = [
         (photo, phash) for photo, phash in seen if phash is not None
     ]
@@ -97,7 +99,7 @@ def reuse(
             written = cv2.imencode(
                 ".jpg", change(np.asarray(picture, np.uint8)), [cv2.IMWRITE_JPEG_QUALITY, quality]
             )[1]
-            found[name] += _alike(original, _hash(written.tobytes()))
+            found[name] += _alike(original, _hash(written.tobytes(), manifest))
     false = _false_matches(hashed)
     facts = {
         "photos": len(seen),
@@ -115,17 +117,17 @@ def reuse(
         ["what was done to it", "taken for the same"],
         rows,
     )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    tell(Console(), [section], facts, out)
+    tell(Console(), [section], facts, out / "reuse.json")
 
 
-def _hash(body: bytes) -> int | None:
+def _hash(body: bytes, manifest: Manifest) -> int | None:
     seen = pixels.to_pixels(
         body,
-        width=_SIDE,
-        height=_SIDE,
+        width=manifest.input.width,
+        height=manifest.input.height,
         max_photo_pixels=MAX_PHOTO_PIXELS,
         min_photo_elements=MIN_PHOTO_ELEMENTS,
+        preprocessing=manifest.preprocessing,
     )
     return phashes(seen[None])[0]
 

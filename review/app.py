@@ -15,12 +15,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from review import pages
-from review.desk import Desk
-from review.door import COOKIE, Door
+from review.auth import COOKIE, Auth
 from review.forms import read_form
-from review.guard import Guard
-from review.place import Place, read_id
+from review.middleware import SecurityMiddleware
+from review.queue_position import QueuePosition, read_id
 from review.reviewers import Session
+from review.views import Views
 from shared.db.session import DATABASE_ERRORS, in_words
 from shared.settings import Settings
 
@@ -41,16 +41,16 @@ def make_app(settings: Settings, engine: Engine, origins: frozenset[str]) -> ASG
         engine: with `CONNECTIONS`.
         origins: that browsers see it under.
     """
-    desk = Desk(engine, settings)
-    door = Door(engine, settings, secure=all(one.startswith("https:") for one in origins))
+    views = Views(engine, settings)
+    auth = Auth(engine, settings, secure=all(one.startswith("https:") for one in origins))
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
         yield
-        desk.close()
+        views.close()
 
     app = Starlette(
-        routes=_Routes(settings, door, desk).all(),
+        routes=_Routes(settings, auth, views).all(),
         exception_handlers={
             HTTPException: _refused,
             **dict.fromkeys(DATABASE_ERRORS, _away),
@@ -58,49 +58,51 @@ def make_app(settings: Settings, engine: Engine, origins: frozenset[str]) -> ASG
         },
         lifespan=lifespan,
     )
-    return Guard(app, origins)
+    return SecurityMiddleware(app, origins)
 
 
 class _Routes:
     """Which path leads where, and who may take it."""
 
-    def __init__(self, settings: Settings, door: Door, desk: Desk) -> None:
+    def __init__(self, settings: Settings, auth: Auth, views: Views) -> None:
         self._deadline_s = settings.body_deadline_s
-        self._door = door
-        self._desk = desk
+        self._auth = auth
+        self._views = views
 
     def all(self) -> list[Route]:
         """Every route; everything but the way in is for those who are signed in."""
-        desk, door = self._desk, self._door
+        views, auth = self._views, self._auth
         return [
-            self._shown("/", lambda asked, session: desk.queue(_place(asked), session)),
+            self._shown("/", lambda asked, session: views.queue(_position(asked), session)),
             self._shown(
                 "/listing/{id}",
-                lambda asked, session: desk.listing(
-                    _id(asked), _place(asked), session, asked.query_params
+                lambda asked, session: views.listing(
+                    _id(asked), _position(asked), session, asked.query_params
                 ),
             ),
-            self._shown("/next", lambda asked, session: desk.next(_place(asked), session)),
-            self._shown("/previous", lambda asked, _: desk.previous(_place(asked))),
+            self._shown("/next", lambda asked, session: views.next(_position(asked), session)),
+            self._shown("/previous", lambda asked, _: views.previous(_position(asked))),
             self._shown(
                 "/photo/{id}",
-                lambda asked, _: desk.photo(
+                lambda asked, _: views.photo(
                     _id(asked), small=asked.query_params.get("size") == "small"
                 ),
                 picture=True,
             ),
             self._shown(
-                "/sight/{id}",
-                lambda asked, _: desk.sight(_id(asked), asked.query_params.get("tag", "")),
+                "/saliency/{id}",
+                lambda asked, _: views.saliency(_id(asked), asked.query_params.get("tag", "")),
                 picture=True,
             ),
             self._shown(
                 "/precision",
-                lambda asked, session: desk.precision(asked.query_params.get("model", ""), session),
+                lambda asked, session: views.precision(
+                    asked.query_params.get("model", ""), session
+                ),
             ),
-            self._done("/vote", desk.vote),
-            self._done("/undo", desk.undo),
-            self._done("/sign-out", door.sign_out),
+            self._done("/vote", views.vote),
+            self._done("/undo", views.undo),
+            self._done("/sign-out", auth.sign_out),
             Route("/sign-in", self._show_sign_in, methods=["GET"]),
             Route("/sign-in", self._sign_in, methods=["POST"]),
             Route("/static/{name}", _static, methods=["GET"]),
@@ -111,7 +113,7 @@ class _Routes:
         """A page, or a picture."""
 
         def answer(request: Request) -> Response:
-            session = self._door.session(request.cookies.get(COOKIE))
+            session = self._auth.session(request.cookies.get(COOKIE))
             if session is not None:
                 return show(request, session)
             if picture:
@@ -130,22 +132,22 @@ class _Routes:
         return Route(path, answer, methods=["POST"])
 
     def _do(self, do: Done, form: dict[str, str], cookie: str | None) -> Response:
-        session = self._door.session(cookie)
+        session = self._auth.session(cookie)
         if session is None:
             return RedirectResponse("/sign-in", 303)
-        self._door.check(session, form)
+        self._auth.check(session, form)
         return do(form, session)
 
     def _show_sign_in(self, _request: Request) -> Response:
-        return self._door.page()
+        return self._auth.page()
 
     async def _sign_in(self, request: Request) -> Response:
         form = await read_form(request, self._deadline_s)
-        return await run_in_threadpool(self._door.sign_in, form)
+        return await run_in_threadpool(self._auth.sign_in, form)
 
 
-def _place(request: Request) -> Place:
-    return Place.of(request.query_params)
+def _position(request: Request) -> QueuePosition:
+    return QueuePosition.of(request.query_params)
 
 
 def _id(request: Request) -> int:

@@ -7,6 +7,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from review import reviewers
+from review.precision import precisions
 from shared import logs
 from shared.db.session import make_engine
 from shared.extras import needing_extra
@@ -43,8 +45,6 @@ def review(
 @app.command()
 def add(name: Name) -> None:
     """Let somebody review; prints a password once, which is stored as a hash alone."""
-    from review import reviewers  # noqa: PLC0415
-
     engine = make_engine(load_settings(), role="review")
     with engine.begin() as connection:
         password = reviewers.add(connection, name)
@@ -53,9 +53,7 @@ def add(name: Name) -> None:
 
 @app.command()
 def remove(name: Name) -> None:
-    """Let somebody review no longer, and sign him out everywhere; his votes stay."""
-    from review import reviewers  # noqa: PLC0415
-
+    """Let somebody review no longer, and sign them out everywhere; their votes stay."""
     engine = make_engine(load_settings(), role="review")
     with engine.begin() as connection:
         reviewers.remove(connection, name)
@@ -69,8 +67,6 @@ def precision(
     as_json: Annotated[bool, typer.Option("--json", help="One object a line.")] = False,
 ) -> None:
     """How often reviewers say that a tag, or a flag, is right, with 95 % intervals."""
-    from review.precision import precisions  # noqa: PLC0415
-
     engine = make_engine(load_settings(), role="review")
     with engine.connect() as connection:
         rows = precisions(connection, model)

@@ -39,7 +39,7 @@ class _Kept:
     until: float
 
 
-class PhotoDesk:
+class PhotoProxy:
     """Fetches and shows photos. Any number of threads may share it."""
 
     def __init__(self, limits: PhotoLimits) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, text
 
-from review.place import MAX_ID, Band, Key, Place
+from review.queue_position import MAX_ID, Band, Key, QueuePosition
 from review.thresholds import thresholds
 from shared.db import models
 from shared.db.decisions import Decisions
@@ -30,48 +30,55 @@ _LEAST_WAY: Final = 1e-6
 
 
 def following(
-    connection: Connection, place: Place, reviewer_id: int, decisions: Decisions, *, limit: int
+    connection: Connection,
+    position: QueuePosition,
+    reviewer_id: int,
+    decisions: Decisions,
+    *,
+    limit: int,
 ) -> list[Key]:
-    """The listings behind `place.key` that wait for a vote; from the first one without a key."""
+    """The listings behind `position.key` that wait for a vote; from the first one without a key."""
     found: list[Key] = []
-    for band in _bands(place):
-        start = _start(place, band, [*Band], _FIRST)
+    for band in _bands(position):
+        start = _start(position, band, [*Band], _FIRST)
         if start is not None and len(found) < limit:
             found += _look(
-                connection, place, start, decisions, limit - len(found), reviewer_id=reviewer_id
+                connection, position, start, decisions, limit - len(found), reviewer_id=reviewer_id
             )
     return found
 
 
-def preceding(connection: Connection, place: Place, decisions: Decisions) -> Key | None:
-    """The listing before `place.key`, whether it waits for a vote or has one."""
-    if place.key is None:
+def preceding(connection: Connection, position: QueuePosition, decisions: Decisions) -> Key | None:
+    """The listing before `position.key`, whether it waits for a vote or has one."""
+    if position.key is None:
         return None
-    for band in reversed(_bands(place)):
-        start = _start(place, band, [*reversed(Band)], _LAST)
+    for band in reversed(_bands(position)):
+        start = _start(position, band, [*reversed(Band)], _LAST)
         if start is not None:
-            found = _look(connection, place, start, decisions, 1, reviewer_id=None)
+            found = _look(connection, position, start, decisions, 1, reviewer_id=None)
             if found:
                 return found[0]
     return None
 
 
-def _bands(place: Place) -> list[Band]:
-    if place.kind == Band.UNCERTAIN:
+def _bands(position: QueuePosition) -> list[Band]:
+    if position.kind == Band.UNCERTAIN:
         return [Band.UNCERTAIN]
-    return [Band.FLAGGED] if place.kind else [*Band]
+    return [Band.FLAGGED] if position.kind else [*Band]
 
 
-def _start(place: Place, band: Band, order: list[Band], ends: Mapping[Band, Key]) -> Key | None:
+def _start(
+    position: QueuePosition, band: Band, order: list[Band], ends: Mapping[Band, Key]
+) -> Key | None:
     """Where to begin in a band; None where it lies behind."""
-    if place.key is None or order.index(place.key.band) < order.index(band):
+    if position.key is None or order.index(position.key.band) < order.index(band):
         return ends[band]
-    return place.key if place.key.band is band else None
+    return position.key if position.key.band is band else None
 
 
 def _look(
     connection: Connection,
-    place: Place,
+    position: QueuePosition,
     start: Key,
     decisions: Decisions,
     limit: int,
@@ -84,25 +91,25 @@ def _look(
         "value": start.value,
         "id": start.listing_id,
         "limit": limit,
-        "kind": place.kind,
-        "tag": place.tag,
+        "kind": position.kind,
+        "tag": position.tag,
         "reviewer_id": reviewer_id,
     }
     waits = "true"
     if forward:
-        mine = " AND vote.reviewer_id = :reviewer_id" if place.everyone else ""
+        mine = " AND vote.reviewer_id = :reviewer_id" if position.everyone else ""
         voted = f"SELECT FROM vote WHERE vote.listing_id = one.listing_id{mine}"  # ours
         waits = f"NOT EXISTS ({voted})"
     if start.band is Band.FLAGGED:
         statement = _FLAGGED.format(
             beyond="<" if forward else ">",
             order="DESC" if forward else "ASC",
-            of_kind="kind = :kind" if place.kind else "kind IS NOT NULL",
-            of_tag=_FLAGGED_OF_TAG if place.tag else "true",
+            of_kind="kind = :kind" if position.kind else "kind IS NOT NULL",
+            of_tag=_FLAGGED_OF_TAG if position.tag else "true",
             waits=waits,
         )
     else:
-        reached = _reached(connection, place, decisions)
+        reached = _reached(connection, position, decisions)
         parameters |= {
             "tag_ids": [*reached],
             "thresholds": [*reached.values()],
@@ -119,10 +126,12 @@ def _look(
     return [Key(start.band, row.value, row.listing_id) for row in rows]
 
 
-def _reached(connection: Connection, place: Place, decisions: Decisions) -> dict[int, float]:
+def _reached(
+    connection: Connection, position: QueuePosition, decisions: Decisions
+) -> dict[int, float]:
     """The threshold of each tag's row; only of the tag that is asked for."""
     values = thresholds(connection, decisions)
-    wanted = [tag for tag in values if place.tag in ("", tag)]
+    wanted = [tag for tag in values if position.tag in ("", tag)]
     return {id_: values[tag] for tag, id_ in models.tag_ids(connection, wanted).items()}
 
 

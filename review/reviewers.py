@@ -55,7 +55,7 @@ def add(connection: Connection, name: str) -> str:
 
 
 def remove(connection: Connection, name: str) -> None:
-    """Lets somebody review no longer, and ends his sessions; his votes stay.
+    """Lets somebody review no longer, and ends their sessions; their votes stay.
 
     Raises:
         SetupError: there is no such reviewer.

@@ -9,7 +9,8 @@
     │   │                          HostResting
     │   ├── DecodeError            NotAnImage, UnsupportedFormat, TooSmall, TooManyPixels,
     │   │                          Undecodable, Blank
-    │   └── ModelError, Crashed, Unexpected
+    │   ├── ModelError             Unseen
+    │   └── Crashed, Unexpected
     ├── EventError                 one listing event cannot be recorded
     ├── RequestRefused             one HTTP request is refused (producer/http/problems.py)
     ├── IndexAway                  the search index does not take documents now
@@ -233,6 +234,12 @@ class ModelError(PhotoError):
     """The model gave no usable scores for the photo."""
 
     code = "model_error"
+
+
+class Unseen(ModelError):
+    """There is no telling where the model looked."""
+
+    code = "unseen"
 
 
 class Overdue(FetchError):

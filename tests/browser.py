@@ -1,6 +1,6 @@
 """A headless Chromium, driven by the WebDriver protocol (https://www.w3.org/TR/webdriver2/).
 
-Only by keys and by looking, as a person at a keyboard would.
+Only by keys, clicks and looking, as a person would.
 """
 
 import base64
@@ -54,6 +54,16 @@ class Browser:
     def type(self, words: str) -> None:
         """Types words, letter by letter."""
         self.press(*words)
+
+    def click(self, selector: str) -> None:
+        """Clicks on the first thing that a CSS selector finds."""
+        [element] = self._ask("POST", "element", using="css selector", value=selector).values()
+        self._ask("POST", f"element/{element}/click")
+
+    def without_scripts(self) -> None:
+        """Runs no script of the pages that it opens from here on."""
+        command = {"cmd": "Emulation.setScriptExecutionDisabled", "params": {"value": True}}
+        self._ask("POST", "goog/cdp/execute", **command)
 
     @property
     def url(self) -> str:

@@ -1,6 +1,7 @@
 """Events, a small model and shortcuts that tests share."""
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -86,7 +87,7 @@ def claim_all(engine: Engine, *, lease_s: float = 60, holder: int | None = None)
         ]
 
 
-def tagged(claim: Claim, model_id: int, scores: list[float]) -> Settled:
+def tagged(claim: Claim, model_id: int, scores: Sequence[float]) -> Settled:
     """A claim's happy end."""
     return Settled(
         id=claim.id,
@@ -117,19 +118,34 @@ def settle(engine: Engine, *settled: Settled) -> set[int]:
     return {row.id for row in written}
 
 
-def tag_all(engine: Engine) -> None:
-    """Every due photo shows a camera, to a champion that is made if there is none."""
-    champion = "SELECT id FROM model WHERE status = 'champion'"
+def champion(connection: Connection) -> int:
+    """The champion's row; one is made if there is none."""
+    serving, _ = models.in_service(connection)
+    if serving is not None:
+        return serving.id
+    model_id = register(connection)
+    connection.execute(
+        text("UPDATE model SET status = 'champion' WHERE id = :id"), {"id": model_id}
+    )
+    return model_id
+
+
+def tag_all(engine: Engine, scores: Sequence[float] = (0.9, 0.1)) -> None:
+    """Every due photo gets these scores for camera and cable, of the champion."""
     with engine.begin() as connection:
-        model_id = connection.execute(text(champion)).scalar()
-        if model_id is None:
-            model_id = register(connection)
-            connection.execute(
-                text("UPDATE model SET status = 'champion' WHERE id = :id"), {"id": model_id}
-            )
+        model_id = champion(connection)
     claims = claim_all(engine)
     if claims:
-        settle(engine, *(tagged(claim, model_id, [0.9, 0.1]) for claim in claims))
+        settle(engine, *(tagged(claim, model_id, scores) for claim in claims))
+
+
+def listing(
+    engine: Engine, settings: Settings, name: str, scores: Sequence[float], **changes: object
+) -> int:
+    """Records a listing whose photos all get these scores for camera and cable; its row."""
+    record(engine, settings, event(name, **changes))
+    tag_all(engine, scores)
+    return rows(engine, "SELECT id FROM listing WHERE external_id = :name", name=name)[0][0]
 
 
 def rows(engine: Engine, query: str, **parameters: Any) -> list[tuple[Any, ...]]:

@@ -5,8 +5,7 @@ import hmac
 import http.client
 import itertools
 import json
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,6 +15,7 @@ from standardwebhooks import Webhook
 
 from dev.fleet import Fleet
 from tests.marketplace import event
+from tests.waiting import wait_until
 
 SECRET = "whsec_" + base64.b64encode(b"a key of thirty-two bytes, no more").decode()
 OTHER_SECRET = "whsec_" + base64.b64encode(b"another key of thirty-two bytes..").decode()
@@ -161,11 +161,3 @@ def start_intake(fleet: Fleet, name: str = "intake", **settings: str) -> Sender:
     sender = Sender(f"http://127.0.0.1:{ports[-1]}")
     wait_until(lambda: sender.get("/readyz").status == 200)
     return sender
-
-
-def wait_until(condition: Callable[[], bool], timeout_s: float = 60) -> None:
-    """Waits until the condition is true."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)

@@ -1,7 +1,6 @@
 """Publishing photos, and the one check after every run: each is settled once, all agrees."""
 
 import json
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from dev.fleet import Fleet
 from dev.listings import PhotoFile, write_events
 from dev.origin import Origin
 from tests.marketplace import rows
+from tests.waiting import wait_until
 
 #: (tag, score) of a photo, the strongest first.
 Tags = list[tuple[str, float]]
@@ -29,13 +29,12 @@ def publish(
 
 def wait_until_settled(engine: Engine, photos: int, timeout_s: float = 60) -> None:
     """Waits until so many photos are tagged or failed."""
-    deadline = time.monotonic() + timeout_s
-    while True:
-        counts = dict(rows(engine, "SELECT status, count(*) FROM photo GROUP BY 1"))  # pyright: ignore[reportArgumentType]
-        if counts.get("tagged", 0) + counts.get("failed", 0) >= photos:
-            return
-        assert time.monotonic() < deadline, counts
-        time.sleep(0.05)
+    done = "SELECT count(*) FROM photo WHERE status IN ('tagged', 'failed')"
+    wait_until(
+        lambda: rows(engine, done)[0][0] >= photos,
+        timeout_s,
+        otherwise=lambda: rows(engine, "SELECT status, count(*) FROM photo GROUP BY 1"),
+    )
 
 
 def tags_by_path(engine: Engine) -> dict[str, list[Tags]]:

@@ -12,7 +12,8 @@ from bench.backfill.report import Scene, as_json, section
 from bench.backfill.run import measure
 from bench.command import main
 from bench.findings import machine, tell
-from bench.latency.run import Load, Place
+from bench.latency.schedule import Load
+from bench.place import Place
 from bench.running import as_settings
 from bench.throughput import photos
 from bench.throughput.origin import Origin

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bench.backfill.run import PERCENTILES, Run
+from bench.backfill.run import Run
+from bench.percentiles import PERCENTILES
 from bench.sections import Section
 from bench.throughput.report import number
 

@@ -1,7 +1,6 @@
 """One run: new listings come at a steady pace, with or without a back catalogue to be tagged."""
 
 import csv
-import shutil
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,21 +9,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
-from bench.events import event
-from bench.latency.arrivals import arrivals, offer
+from bench.latency.arrivals import offer
 from bench.latency.producer import producing
-from bench.latency.run import Load, Place
-from bench.running import Pipeline, pipeline, published, rows
+from bench.latency.schedule import Load, scheduled, wake
+from bench.percentiles import percentiles_ms
+from bench.place import Place
+from bench.running import Pipeline, rows
 from bench.throughput.contest import LIMIT_S, until
 from dev.services import Urls
 from shared.errors import SetupError
 
-PERCENTILES: Final = {"p50": 50, "p95": 95, "p99": 99, "max": 100}
-_START_S: Final = 60.0
-#: Until the first event is due, once all lines are made.
-_HEAD_START_S: Final = 0.5
 #: New listings are told from the catalogue's by their names.
 _CATALOGUE: Final = "catalogue-"
 _NEW: Final = """
@@ -74,34 +68,23 @@ def measure(load: Load, place: Place, *, backlog: int) -> Run:
         SetupError: something does not start, a photo is under way for too long, or the catalogue
             was done before the last new photo.
     """
-    shutil.rmtree(place.folder, ignore_errors=True)
-    with place.servers.fresh() as urls:
+    with place.fresh() as urls:
         return _measure(load, place, urls, backlog)
 
 
 def _measure(load: Load, place: Place, urls: Urls, backlog: int) -> Run:
-    moments = arrivals(load.per_s, load.warm_up_s + load.seconds, even=load.even, seed=load.seed)
+    moments = load.moments()
     first, *photos = place.urls(len(moments) + 1 + backlog)
     new, old = photos[: len(moments)], photos[len(moments) :]
     with (
-        pipeline(
-            urls, place.origin, place.folder, place.settings, processes=place.processes
-        ) as running,
+        place.pipeline(urls) as running,
         producing(running.fleet.environment, place.folder / "producer.log") as producer,
     ):
-        # Everything is up once one photo has come through.
-        long_ago = datetime.fromtimestamp(0, UTC)
-        offer([_line(len(new), first, long_ago)], [0.0], producer.events)
-        until(lambda: published(running.connection) > 0, "no photo is tagged", _START_S)
+        wake(running, producer, len(new), first)
         if old:
             _backfill(running, old, place.folder / "catalogue.csv")
-        start = time.time() + _HEAD_START_S + len(new) * 20e-6
-        due_at = [start + moment for moment in moments]
-        lines = [
-            _line(number, url, datetime.fromtimestamp(due, UTC))
-            for number, (url, due) in enumerate(zip(new, due_at, strict=True))
-        ]
-        late_s = offer(lines, due_at, producer.events)
+        schedule = scheduled(moments, new)
+        late_s = offer(schedule.lines, schedule.due_at, producer.events)
         offered_at = time.time()
         producer.end()
         until(
@@ -109,7 +92,7 @@ def _measure(load: Load, place: Place, urls: Urls, backlog: int) -> Run:
             "new photos are under way",
             place.limit_s,
         )
-        counted = start + load.warm_up_s
+        counted = schedule.start + load.warm_up_s
         [(left,)] = rows(running.connection, _LEFT)
         if old and not left:
             raise SetupError(f"all {backlog} photos of the catalogue are done: it must be larger")
@@ -121,23 +104,10 @@ def _measure(load: Load, place: Place, urls: Urls, backlog: int) -> Run:
         became=dict(Counter(status for status, *_ in found)),
         slow=sum(lane == "slow" for _, lane, *_ in found),
         late_ms=late_s * 1000,
-        latency_ms=percentiles([finished - offered for *_, offered, finished in found]),
+        latency_ms=percentiles_ms([finished - offered for *_, offered, finished in found]),
         backfill_per_s=done / (offered_at - counted) if old else None,
         backfill_left=left,
     )
-
-
-def percentiles(seconds: Sequence[float]) -> dict[str, float]:
-    """Percentiles in milliseconds.
-
-    Raises:
-        SetupError: there is nothing to take them of.
-    """
-    if not seconds:
-        raise SetupError("no event counts: none was due after the warm-up")
-    return {
-        name: float(np.percentile(seconds, percent) * 1000) for name, percent in PERCENTILES.items()
-    }
 
 
 def _backfill(running: Pipeline, urls: Sequence[str], file: Path) -> None:
@@ -154,7 +124,3 @@ def _backfill(running: Pipeline, urls: Sequence[str], file: Path) -> None:
     )
     if done.returncode:
         raise SetupError(f"tagger produce --backfill: {done.stderr.decode()[-1000:]}")
-
-
-def _line(number: int, url: str, occurred_at: datetime) -> bytes:
-    return f"{event(number, [url], occurred_at)}\n".encode()

@@ -12,7 +12,7 @@ from bench.command import main
 from bench.events_to_search.report import TARGET_MS, as_json, section
 from bench.events_to_search.run import Run, measure
 from bench.findings import machine, tell
-from bench.latency.run import Place
+from bench.place import Place
 from bench.running import as_settings
 from bench.throughput import photos
 from bench.throughput.origin import Origin

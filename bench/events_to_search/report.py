@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from bench.events_to_search.follower import KINDS, POLL_S, STEPS
-from bench.events_to_search.run import PERCENTILES, Run
+from bench.events_to_search.run import Run
+from bench.percentiles import PERCENTILES
 from bench.sections import Section
 from bench.throughput.report import number
 

@@ -1,20 +1,16 @@
 """Listings one after another, each created, updated and deleted over HTTP and followed."""
 
 import random
-import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-import numpy as np
-
 from bench.events_to_search.follower import KINDS, STEPS, Follower
-from bench.latency.run import Place
-from bench.running import pipeline
+from bench.percentiles import percentiles_ms
+from bench.place import Place
 from bench.webhooks import Client, IntakeProcess
 
-PERCENTILES: Final = {"p50": 50, "p95": 95, "max": 100}
 #: Between two listings, at random: no poll of anybody's keeps in step with them.
 _PAUSE_S: Final = 0.25
 
@@ -34,10 +30,7 @@ class Run:
 
     def latency_ms(self, kind: str, step: str) -> dict[str, float]:
         """Percentiles in milliseconds."""
-        return {
-            name: float(np.percentile(self.seconds[kind][step], percent) * 1000)
-            for name, percent in PERCENTILES.items()
-        }
+        return percentiles_ms(self.seconds[kind][step])
 
 
 def measure(place: Place, listings: int, *, seed: int) -> Run:
@@ -46,15 +39,9 @@ def measure(place: Place, listings: int, *, seed: int) -> Run:
     Raises:
         SetupError: something does not start, or a step takes longer than `place.limit_s`.
     """
-    shutil.rmtree(place.folder, ignore_errors=True)
     pauses = random.Random(seed)  # noqa: S311  # spreads load, no secret
     run = Run()
-    with (
-        place.servers.fresh() as urls,
-        pipeline(
-            urls, place.origin, place.folder, place.settings, processes=place.processes
-        ) as running,
-    ):
+    with place.fresh() as urls, place.pipeline(urls) as running:
         intake = IntakeProcess(running.fleet)
         intake.start()
         running.fleet.start("index", "index")

@@ -13,7 +13,7 @@ from bench.command import main
 from bench.findings import machine, tell
 from bench.http_intake.report import as_json, sections
 from bench.http_intake.run import Plan, Run, Scene, measure
-from bench.latency.run import Place
+from bench.place import Place
 from bench.running import as_settings
 from bench.throughput import photos
 from bench.throughput.origin import Origin

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from bench.http_intake.run import PERCENTILES, Run
+from bench.http_intake.run import Run
+from bench.percentiles import PERCENTILES
 from bench.sections import Section
 from bench.throughput.report import number
 

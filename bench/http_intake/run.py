@@ -1,28 +1,24 @@
 """One run: events over HTTP on a fresh database, and what became of every one of them."""
 
-import shutil
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Final
 
-import numpy as np
 import psycopg2
 
 from bench.http_intake.kills import Kills
 from bench.http_intake.ledger import Ledger, audit
 from bench.http_intake.senders import Senders
-from bench.latency.run import Place
-from bench.running import Pipeline, pipeline, rows
+from bench.percentiles import percentiles_ms
+from bench.place import Place
+from bench.running import Pipeline, rows
 from bench.throughput.cpu import measuring
 from bench.webhooks import IntakeProcess, Message, batch, event, one
 from dev.fleet import Fleet
 from shared.errors import SetupError
-
-PERCENTILES: Final = {"p50": 50, "p95": 95, "max": 100}
 
 
 class Scene(StrEnum):
@@ -80,19 +76,14 @@ def measure(scene: Scene, plan: Plan, place: Place) -> Run:
     Raises:
         SetupError: something does not start, is refused for good or takes too long.
     """
-    shutil.rmtree(place.folder, ignore_errors=True)
     with ExitStack() as stack:
-        urls = stack.enter_context(place.servers.fresh())
+        urls = stack.enter_context(place.fresh())
         running: Pipeline | None = None
         if scene is Scene.ALONE:
             settings = {"TAGGER_LOG_FORMAT": "json", **place.settings}
             fleet = stack.enter_context(Fleet(urls, place.folder, settings))
         else:
-            running = stack.enter_context(
-                pipeline(
-                    urls, place.origin, place.folder, place.settings, processes=place.processes
-                )
-            )
+            running = stack.enter_context(place.pipeline(urls))
             fleet = running.fleet
         connection = stack.enter_context(closing(psycopg2.connect(urls.database_url)))
         connection.autocommit = True
@@ -133,10 +124,7 @@ def measure(scene: Scene, plan: Plan, place: Place) -> Run:
         connections=plan.connections,
         seconds=seconds,
         tagged_s=tagged_s,
-        answer_ms={
-            name: float(np.percentile(senders.answer_s, percent) * 1000)
-            for name, percent in PERCENTILES.items()
-        },
+        answer_ms=percentiles_ms(senders.answer_s),
         counts=dict(senders.counts),
         again=dict(senders.again),
         kills=dict(kills.done),

@@ -11,7 +11,9 @@ from rich.console import Console
 from bench.command import main
 from bench.findings import machine, tell
 from bench.latency.report import Scene, as_json, sections
-from bench.latency.run import Load, Place, full_pace, measure
+from bench.latency.run import full_pace, measure
+from bench.latency.schedule import Load
+from bench.place import Place
 from bench.running import as_settings
 from bench.throughput import photos
 from bench.throughput.origin import Origin

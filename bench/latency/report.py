@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from bench.latency.feed_reader import POLL_S
-from bench.latency.run import PERCENTILES, SPANS, Run
+from bench.latency.run import SPANS, Run
+from bench.percentiles import PERCENTILES
 from bench.sections import Section
 from bench.throughput.report import number
 

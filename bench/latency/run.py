@@ -1,67 +1,31 @@
 """One run: events at a steady pace into a `tagger produce` that stays, and when each was tagged."""
 
-import shutil
-import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
-from bench.events import event, events
-from bench.latency.arrivals import arrivals, offer
+from bench.events import events
+from bench.latency.arrivals import offer
 from bench.latency.feed_reader import FeedReader
 from bench.latency.producer import producing
-from bench.running import pipeline, published, rows
+from bench.latency.schedule import Load, scheduled, wake
+from bench.percentiles import percentiles_ms
+from bench.place import Place
+from bench.running import published, rows
 from bench.throughput.contest import until
 from bench.throughput.cpu import measuring
-from bench.throughput.origin import Origin
-from bench.throughput.servers import Servers
 from dev.services import Urls
-from shared.errors import SetupError
 
 #: From one moment to the next; the moments of rows are when their transactions began.
 SPANS: Final = ("recorded to tagged", "offered to tagged", "offered to seen")
-PERCENTILES: Final = {"p50": 50, "p90": 90, "p99": 99, "max": 100}
 _START_S: Final = 60.0
-#: Until the first event is due, once all lines are made.
-_HEAD_START_S: Final = 0.5
 _TIMES: Final = """
     SELECT external_id, status, extract(epoch FROM occurred_at)::float,
         extract(epoch FROM photo.created_at)::float, extract(epoch FROM finished_at)::float
     FROM photo JOIN listing ON listing.id = listing_id WHERE occurred_at >= %s
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where runs happen."""
-
-    servers: Servers
-    origin: Origin
-    paths: Callable[[int], Sequence[str]]  #: so many different paths of photos at the origin
-    folder: Path  #: for logs; emptied for each run
-    settings: Mapping[str, str]  #: `TAGGER_...` of our processes
-    limit_s: float  #: how long the last photo of a run may take
-    processes: int | None = None  #: of tagging workers; one a core by default
-
-    def urls(self, count: int) -> list[str]:
-        """So many different URLs of photos."""
-        return [f"{self.origin.url}{path}" for path in self.paths(count)]
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """How events come, each of a listing with one photo."""
-
-    per_s: float
-    seconds: float  #: that count
-    warm_up_s: float  #: before them
-    even: bool  #: evenly spaced; else a Poisson process
-    seed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +42,7 @@ class Run:
 
 def full_pace(place: Place, count: int) -> float:
     """Photos a second when so many events come at once, from the first event to the last tag."""
-    shutil.rmtree(place.folder, ignore_errors=True)
-    with (
-        place.servers.fresh() as urls,
-        pipeline(
-            urls, place.origin, place.folder, place.settings, processes=place.processes
-        ) as running,
-    ):
+    with place.fresh() as urls, place.pipeline(urls) as running:
         running.record(events(place.urls(count)))
         running.until_settled(count, place.limit_s)
         query = "SELECT extract(epoch FROM max(finished_at) - min(created_at))::float FROM photo"
@@ -98,31 +56,20 @@ def measure(load: Load, place: Place) -> Run:
     Raises:
         SetupError: something does not start, or a photo is under way for too long.
     """
-    shutil.rmtree(place.folder, ignore_errors=True)
-    with place.servers.fresh() as urls:
+    with place.fresh() as urls:
         return _measure(load, place, urls)
 
 
 def _measure(load: Load, place: Place, urls: Urls) -> Run:
-    moments = arrivals(load.per_s, load.warm_up_s + load.seconds, even=load.even, seed=load.seed)
+    moments = load.moments()
     first, *photos = place.urls(len(moments) + 1)
     with (
-        pipeline(
-            urls, place.origin, place.folder, place.settings, processes=place.processes
-        ) as running,
+        place.pipeline(urls) as running,
         producing(running.fleet.environment, place.folder / "producer.log") as producer,
         FeedReader(urls.database_url) as reader,
     ):
-        # Everything is up once one photo has come through.
-        long_ago = datetime.fromtimestamp(0, UTC)
-        offer([_line(len(photos), first, long_ago)], [0.0], producer.events)
-        until(lambda: published(running.connection) > 0, "no photo is tagged", _START_S)
-        start = time.time() + _HEAD_START_S + len(photos) * 20e-6
-        due_at = [start + moment for moment in moments]
-        lines = [
-            _line(number, url, datetime.fromtimestamp(due, UTC))
-            for number, (url, due) in enumerate(zip(photos, due_at, strict=True))
-        ]
+        wake(running, producer, len(photos), first)
+        schedule = scheduled(moments, photos)
         pids = {
             **running.pids("worker", "relay"),
             **place.servers.pids,
@@ -130,7 +77,7 @@ def _measure(load: Load, place: Place, urls: Urls) -> Run:
             "origin": place.origin.pid,
         }
         with measuring(pids, memory_of="worker") as usage:
-            late_s = offer(lines, due_at, producer.events)
+            late_s = offer(schedule.lines, schedule.due_at, producer.events)
             # It ends after that: its CPU would be gone with it.
             until(
                 lambda: published(running.connection) > len(photos),
@@ -140,7 +87,7 @@ def _measure(load: Load, place: Place, urls: Urls) -> Run:
         producer.end()
         running.until_settled(len(photos) + 1, place.limit_s)
         until(lambda: len(reader.seen_at) > len(photos), "the feed is not read", _START_S)
-        counted = datetime.fromtimestamp(start + load.warm_up_s, UTC)
+        counted = datetime.fromtimestamp(schedule.start + load.warm_up_s, UTC)
         found = rows(running.connection, _TIMES, [counted])
     return Run(
         offered_per_s=load.per_s,
@@ -156,24 +103,9 @@ def _latencies(
     found: Sequence[tuple[Any, ...]], seen_at: Mapping[str, float]
 ) -> dict[str, dict[str, float]]:
     """Percentiles of each span, in milliseconds."""
-    if not found:
-        raise SetupError("no event counts: none was due after the warm-up")
-    moments = np.array(
-        [
-            (offered, recorded, finished, seen_at[listing])
-            for listing, _, offered, recorded, finished in found
-        ]
-    )
-    offered, recorded, finished, seen = moments.T
-    spans = dict(zip(SPANS, (finished - recorded, finished - offered, seen - offered), strict=True))
-    return {
-        span: {
-            name: float(np.percentile(seconds, percent) * 1000)
-            for name, percent in PERCENTILES.items()
-        }
-        for span, seconds in spans.items()
-    }
-
-
-def _line(number: int, url: str, occurred_at: datetime) -> bytes:
-    return f"{event(number, [url], occurred_at)}\n".encode()
+    seconds: dict[str, list[float]] = {span: [] for span in SPANS}
+    for listing, _, offered, recorded, finished in found:
+        spans = (finished - recorded, finished - offered, seen_at[listing] - offered)
+        for span, one_s in zip(SPANS, spans, strict=True):
+            seconds[span].append(one_s)
+    return {span: percentiles_ms(its) for span, its in seconds.items()}

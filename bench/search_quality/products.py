@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import DatasetError
+from worker.dataset.catalogue import tags_by_product
 from worker.dataset.labelled import LabelledPhoto, Part, read_dataset
 from worker.judging.labelled_scores import choose, score
 from worker.judging.provenance import data_facts
 from worker.model.artifact import Artifact
-from worker.training.catalogue import tags_by_product
 
 Scores = NDArray[np.float32]
 

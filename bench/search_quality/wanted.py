@@ -5,8 +5,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
+from worker.dataset.catalogue import parents_of, tags_by_product
 from worker.dataset.labelled import LabelledPhoto
-from worker.training.catalogue import parents_of, tags_by_product
 
 Group = Literal["inside", "below", "outside"]
 GROUPS: Final[tuple[Group, ...]] = get_args(Group)

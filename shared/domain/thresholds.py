@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.domain import wilson
 from shared.domain.scores import hamming_score
 
 Scores = NDArray[np.float32]
@@ -18,8 +19,6 @@ MIN_POSITIVES = 10
 #: Positives at which a tag's own cut weighs as much as the common threshold. Of 5, 10, 20 and 50,
 #: 20 and 50 did best on held-out products of the project's data, no shrinking at all worst.
 SHRINKAGE_POSITIVES = 20
-#: The normal quantile of a one-sided 95 % bound.
-_Z_95 = 1.6448536269514722
 _MAX_SWEEPS = 20
 #: A gain below it is rounding, and following it could go round in circles.
 _NO_GAIN = 1e-9
@@ -119,7 +118,7 @@ def fit_per_tag(
         cuts = _Cuts.of(scores[:, tag])
         hits = cuts.sums(truth[:, tag].astype(np.float64))
         if precision is not None:
-            enough = np.flatnonzero(wilson_lower_bound(hits, cuts.answers) >= precision)
+            enough = np.flatnonzero(wilson.lower_bound(hits, cuts.answers) >= precision)
             values[tag] = cuts.thresholds[enough[-1]] if len(enough) else 1.0
             if not len(enough):
                 unreachable.append(tag)
@@ -160,18 +159,6 @@ def fit_for_hamming(
     shrunk = np.where(best == start, start, 1 / (1 + np.exp(-odds))).astype(np.float32)
     worse = hamming_score(scores >= shrunk, truth) < hamming_score(scores >= start, truth)
     return FittedThresholds(start if worse else shrunk, common, thin, ())
-
-
-def wilson_lower_bound(
-    hits: NDArray[np.float64], answers: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """The one-sided 95 % lower bound of the share hits / answers (Wilson 1927); 0 of 0 is 0."""
-    n = np.maximum(answers, 1)
-    share = hits / n
-    centre = share + _Z_95**2 / (2 * n)
-    spread = _Z_95 * np.sqrt(share * (1 - share) / n + _Z_95**2 / (4 * n**2))
-    # Rounding may leave a little less than nothing of 0 hits.
-    return np.where(hits > 0, np.maximum(centre - spread, 0) / (1 + _Z_95**2 / n), 0.0)
 
 
 def _ascend(

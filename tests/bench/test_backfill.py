@@ -4,13 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
-import typer
-from typer.testing import CliRunner
 
-from bench.backfill.__main__ import backfill
 from bench.backfill.report import Scene, as_json, section
-from bench.backfill.run import PERCENTILES, Run, measure, percentiles
-from bench.latency.run import Load, Place
+from bench.backfill.run import Run, measure
+from bench.latency.schedule import Load
+from bench.percentiles import PERCENTILES
+from bench.place import Place
 from bench.throughput import photos
 from bench.throughput.origin import Origin
 from bench.throughput.servers import Servers
@@ -42,12 +41,6 @@ def test_new_listings_are_measured_without_and_with_a_catalogue_which_goes_on_me
     assert behind.backfill_per_s is not None
 
 
-def test_nothing_to_take_percentiles_of_is_an_error() -> None:
-    assert percentiles([0.1, 0.2, 0.3])["p50"] == 200
-    with pytest.raises(SetupError, match="no event counts"):
-        percentiles([])
-
-
 def test_json_and_table_hold_every_run_and_how_many_times_as_long_it_took() -> None:
     def run(backlog: int, p50: float) -> Run:
         figures = dict.fromkeys(PERCENTILES, 300.0) | {"p50": p50}
@@ -64,11 +57,3 @@ def test_json_and_table_hold_every_run_and_how_many_times_as_long_it_took() -> N
     assert rows[0][:5] == ["mid", 1, "none", "20.0", "100"]
     assert rows[1][2] == 5000
     assert rows[-1][2:5] == ["with / without", None, "1.20x"]
-
-
-def test_the_command_can_be_asked_what_it_takes() -> None:
-    app = typer.Typer()
-    app.command()(backfill)
-    asked = CliRunner().invoke(app, ["--help"])
-    assert asked.exit_code == 0
-    assert "--catalogue" in asked.output

@@ -8,10 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-import typer
-from typer.testing import CliRunner
 
-from bench.hanging.__main__ import hanging
 from bench.hanging.report import as_json, ratio, sections
 from bench.hanging.run import Kind, Run, measure
 from bench.hanging.urls import hanging_places, photo_urls
@@ -116,11 +113,3 @@ def test_an_origin_hangs_where_it_is_asked_to_at_each_of_its_addresses(tmp_path:
                 assert answer.read() == (tmp_path / drawn.files[0]).read_bytes()
             if hangs:
                 assert time.monotonic() - started >= 0.4
-
-
-def test_the_command_can_be_asked_what_it_takes() -> None:
-    app = typer.Typer()
-    app.command()(hanging)
-    asked = CliRunner().invoke(app, ["--help"])
-    assert asked.exit_code == 0
-    assert "--photos-count" in asked.output

@@ -4,10 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-import typer
-from typer.testing import CliRunner
 
-from bench.intake import KNOWN, NEW, Run, intake, measure, section, written
+from bench.intake import KNOWN, NEW, Run, measure, section, written
 from bench.throughput.servers import Servers
 from shared.errors import SetupError
 
@@ -50,11 +48,3 @@ def test_the_table_has_medians_by_kind() -> None:
     assert [row[:2] for row in rows] == [[1, NEW], [1, KNOWN], [5, NEW], [5, KNOWN]]
     assert rows[0] == [1, NEW, "5,000", "2,000 to 10,000", "0.50", "100", "50.0", None]
     assert rows[1][4] is None
-
-
-def test_the_command_can_be_asked_what_it_takes() -> None:
-    app = typer.Typer()
-    app.command()(intake)
-    asked = CliRunner().invoke(app, ["--help"])
-    assert asked.exit_code == 0
-    assert "--photos-each" in asked.output

@@ -6,11 +6,8 @@ from pathlib import Path
 
 import psycopg2
 import pytest
-import typer
-from typer.testing import CliRunner
 
 from bench.running import rows
-from bench.scale.__main__ import scale
 from bench.scale.backlog import due, fill, table_facts, vacuum
 from bench.scale.blocks import Measured, measure_blocks
 from bench.scale.end_to_end import Pace, measure_pace
@@ -154,11 +151,3 @@ def test_the_pace_before_the_long_backlog_is_held_against_the_short_ones() -> No
     assert pace_ratio(paces) == pytest.approx(0.9)
     assert json.loads(json.dumps(paces_json(paces)))["runs"][0]["photos_per_s"] == 100
     assert "0.90" in paces_section(paces).note
-
-
-def test_the_command_can_be_asked_what_it_takes() -> None:
-    app = typer.Typer()
-    app.command()(scale)
-    asked = CliRunner().invoke(app, ["--help"])
-    assert asked.exit_code == 0
-    assert "--end-to-end" in asked.output

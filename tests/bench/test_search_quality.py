@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import typer
-from typer.testing import CliRunner
 
 from bench.running import settings_of
 from bench.search_quality.__main__ import ranking_of, search_quality
@@ -307,6 +305,3 @@ def test_weights_to_try_are_five_numbers() -> None:
     for wrong in ("1,2", "a,b,c,d,e", "1,1,1,1,2", "1,1,1,nan,1"):
         with pytest.raises(SetupError, match="--ranking"):
             ranking_of(wrong)
-    app = typer.Typer()
-    app.command()(search_quality)
-    assert "--spam-words" in CliRunner().invoke(app, ["--help"]).output

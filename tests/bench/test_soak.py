@@ -12,7 +12,7 @@ from bench.soak.report import quiet_s, slope_per_hour
 from bench.soak.verdict import Verdict
 from dev.fleet import Fleet
 from dev.services import Urls
-from tests.sender import wait_until
+from tests.waiting import wait_until
 
 _FOUND = {
     "photos": 10,

@@ -3,13 +3,13 @@
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Generator
 from contextlib import contextmanager
 
 import pytest
 
 from bench.throughput.cpu import Usage, cpu_seconds, is_waiting, measuring
+from tests.waiting import wait_until
 
 #: Burns CPU by its own clock, so that a busy machine changes nothing.
 _BURN = """
@@ -95,16 +95,11 @@ def test_a_process_that_has_ended_keeps_its_cpu_until_it_is_waited_for() -> None
 
 def test_a_sleeper_is_waiting_and_a_worker_is_not() -> None:
     with process(f"{_BURN}burn(60)") as busy:
-        deadline = time.monotonic() + 30
-        while not is_waiting(busy.pid):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(lambda: is_waiting(busy.pid))
         assert busy.stdin is not None
         busy.stdin.write("go\n")
         busy.stdin.flush()
-        while is_waiting(busy.pid):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(lambda: not is_waiting(busy.pid))
 
 
 def test_growth_is_that_from_the_middle_of_a_run_to_its_end() -> None:

@@ -4,11 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-import typer
-from typer.testing import CliRunner
 
 from bench.throughput.origin import Origin
-from bench.training_input.__main__ import training_input
 from bench.training_input.download import Download, chosen, download, prepare
 from bench.training_input.report import as_json, rates, sections
 from bench.training_input.turns import MEMORY, SHARDS, Input, Turn
@@ -63,11 +60,3 @@ def test_medians_and_their_ratio_are_told_by_source() -> None:
     ]
     assert [row[1] for row in read.rows] == ["100", "200", "400"]
     assert read.rows[1][3] == "0.50"
-
-
-def test_the_command_can_be_asked_what_it_takes() -> None:
-    app = typer.Typer()
-    app.command()(training_input)
-    asked = CliRunner().invoke(app, ["--help"])
-    assert asked.exit_code == 0
-    assert "--turn-s" in asked.output

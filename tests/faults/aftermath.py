@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from dev.fleet import Fleet
 from tests.marketplace import rows
 from tests.settled import Tags, assert_settled
+from tests.waiting import wait_until
 
 #: A process of this project is known by this variable, which its children inherit.
 MARK = "LISTING_TAGGER_TEST"
@@ -63,10 +64,10 @@ class Aftermath:
 
     def assert_no_leaks(self) -> None:
         """No process of the fleet holds a connection that its peer has closed."""
-        deadline = time.monotonic() + 10
-        while leaks := _half_closed(self._fleet.environment[MARK]):
-            assert time.monotonic() < deadline, leaks
-            time.sleep(0.1)
+        mark = self._fleet.environment[MARK]
+        wait_until(
+            lambda: not _half_closed(mark), timeout_s=10, otherwise=lambda: _half_closed(mark)
+        )
 
     def _since(self) -> float:
         return 0.0 if self._over_at is None else time.monotonic() - self._over_at

@@ -1,7 +1,6 @@
 """What tests of faults share: a run without any, and a look at what each fault left."""
 
 import os
-import time
 import uuid
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from tests import conftest as project
 from tests.faults.aftermath import MARK, Aftermath, processes
 from tests.faults.scorecard import ROWS
 from tests.settled import Tags, publish, tags_by_path, wait_until_settled
+from tests.waiting import wait_until
 
 #: Of a test, with what it needs to start: a server that recovers, a run without faults.
 _LIMIT_S = 300
@@ -73,10 +73,11 @@ def fleet(fleet: Fleet) -> Generator[Fleet]:
     fleet.environment[MARK] = mark
     yield fleet
     fleet.stop()
-    deadline = time.monotonic() + 20
-    while left := processes(mark):
-        assert time.monotonic() < deadline, [process.cmdline() for process in left]
-        time.sleep(0.05)
+    wait_until(
+        lambda: not processes(mark),
+        timeout_s=20,
+        otherwise=lambda: [process.cmdline() for process in processes(mark)],
+    )
 
 
 @pytest.fixture

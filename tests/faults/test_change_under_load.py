@@ -22,8 +22,8 @@ from migrations import run
 from tests.faults.aftermath import Aftermath
 from tests.faults.proxy import Proxy
 from tests.marketplace import rows
-from tests.sender import wait_until
 from tests.settled import assert_quiet
+from tests.waiting import wait_until
 from tests.worker.model.renamed import renamed
 
 pytestmark = pytest.mark.timeout(300)

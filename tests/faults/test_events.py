@@ -19,6 +19,7 @@ from tests.faults.aftermath import Aftermath
 from tests.faults.conftest import seed
 from tests.marketplace import event, rows
 from tests.settled import assert_quiet
+from tests.waiting import wait_until
 
 _MOMENT = datetime.now(UTC) - timedelta(hours=1)
 _NESTED = b"[" * 100_000 + b"]" * 100_000
@@ -251,10 +252,7 @@ def test_events_twice_and_in_any_order_from_two_producers_end_as_their_newest(
         fleet.environment["TAGGER_INTAKE_BATCH_EVENTS"] = "20"
         fleet.start(name, "produce", name)
     for name in ("one", "other"):
-        deadline = time.monotonic() + 60
-        while fleet.exit_code(name) is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_until(lambda name=name: fleet.exit_code(name) is not None)
         assert fleet.stop(name) == {name: 0}
     left = [history[-1] for history in histories if history[-1]["type"] != "listing.deleted"]
     aftermath.check(2 * len(left))

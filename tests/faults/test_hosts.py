@@ -24,6 +24,7 @@ from tests import origins
 from tests.faults.aftermath import Aftermath
 from tests.marketplace import rows
 from tests.settled import wait_until_settled
+from tests.waiting import wait_until
 
 _HEALTHY = 6000
 _FAILING, _HANGING = 150, 75
@@ -108,12 +109,9 @@ def _pace(engine: Engine, run: str, origin: Origin) -> float:
 
 
 def _wait_until_tagged(engine: Engine, run: str, origin: Origin, count: int) -> None:
-    deadline = time.monotonic() + 60
     query = """SELECT count(*) FROM photo JOIN listing ON listing.id = listing_id
         WHERE external_id LIKE :run || '%' AND url LIKE :origin || '%' AND status = 'tagged'"""
-    while (tagged := rows(engine, query, run=run, origin=origin.url)[0][0]) < count:
-        assert time.monotonic() < deadline, tagged
-        time.sleep(0.1)
+    wait_until(lambda: rows(engine, query, run=run, origin=origin.url)[0][0] >= count)
 
 
 @pytest.mark.row("F18")

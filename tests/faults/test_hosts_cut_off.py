@@ -20,8 +20,8 @@ from dev.services import Services, Urls
 from tests.faults.aftermath import Aftermath
 from tests.faults.hosts import Host
 from tests.marketplace import rows
-from tests.sender import wait_until
 from tests.settled import assert_quiet, wait_until_settled
+from tests.waiting import wait_until
 
 _CUT_OFF_S = 15
 #: Keep-alives: 10 s, and three times 5 s.

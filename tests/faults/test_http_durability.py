@@ -13,8 +13,9 @@ from sqlalchemy import Engine
 from dev.fleet import Fleet
 from dev.services import Services
 from tests.marketplace import rows
-from tests.sender import PATIENT, Sender, envelope, start_intake, wait_until
+from tests.sender import PATIENT, Sender, envelope, start_intake
 from tests.settled import assert_quiet
+from tests.waiting import wait_until
 
 
 def test_an_answer_of_202_means_that_the_event_outlives_a_kill(

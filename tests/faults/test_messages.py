@@ -6,10 +6,8 @@ import base64
 import bz2
 import json
 import pickle
-import time
 import uuid
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +22,7 @@ from shared.queue import make_app
 from shared.settings import Settings
 from tests.faults.aftermath import Aftermath
 from tests.settled import publish
+from tests.waiting import wait_until
 
 _NOBODY = 10**12
 _IDS: dict[str, Any] = {"v": 1, "ids": [_NOBODY]}
@@ -199,13 +198,6 @@ def _taken() -> dict[str, bytes]:
     }
 
 
-def _wait_for(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.005)
-
-
 def _logged(fleet: Fleet) -> list[str]:
     whole_lines, _, _ = fleet.log("worker").rpartition("\n")
     return [
@@ -226,18 +218,21 @@ def test_entries_that_are_no_messages_are_dropped_and_logged_once(
 ) -> None:
     fleet.start("relay", "relay")
     fleet.start("worker", "worker", "--processes", "1")
-    _wait_for(lambda: fleet.log("worker").count("worker.ready") == len(Lane), "workers start")
+    wait_until(lambda: fleet.log("worker").count("worker.ready") == len(Lane))
     with Redis.from_url(settings.redis_url.get_secret_value()) as valkey:
         total = publish(fleet, photos, origin, tmp_path, copies=3)
         for name, entry in _refused(tmp_path).items():
             before = len(_logged(fleet))
             valkey.lpush("tagging", entry)
-            _wait_for(lambda: len(_logged(fleet)) > before, name)  # noqa: B023  # at once
+            wait_until(
+                lambda before=before: len(_logged(fleet)) > before,
+                otherwise=lambda name=name: name,
+            )
             [line] = _logged(fleet)[before:]
             assert json.loads(line)["event"] == "message.rejected", (name, line)
             assert len(line) < 1000, name
         aftermath.check(total)
-        _wait_for(lambda: valkey.llen("tagging") == 0, "all is read")
+        wait_until(lambda: valkey.llen("tagging") == 0)
         assert not valkey.exists("loot")
     assert fleet.stop() == {"relay": 0, "worker": 0}
     assert len(_logged(fleet)) == len(_refused(tmp_path)), "once each"
@@ -259,7 +254,7 @@ def test_a_message_that_asks_for_more_gets_no_more_than_a_look_at_its_rows(
     with Redis.from_url(settings.redis_url.get_secret_value()) as valkey:
         for name, entry in _taken().items():
             valkey.lpush("tagging", entry)
-            _wait_for(lambda: valkey.llen("tagging") == 0, name)
+            wait_until(lambda: valkey.llen("tagging") == 0, otherwise=lambda name=name: name)
         total = publish(fleet, photos, origin, tmp_path, copies=3)
         aftermath.check(total)
         assert not valkey.exists("loot")

@@ -20,8 +20,8 @@ from tests.faults.aftermath import Aftermath
 from tests.marketplace import rows
 from tests.origins import Origin as Shelf
 from tests.origins import answer
-from tests.sender import wait_until
 from tests.settled import assert_quiet, publish
+from tests.waiting import wait_until
 from tests.worker.dataset.catalogues import photo_url, product, write_lines
 from tests.worker.model.renamed import renamed
 

@@ -24,8 +24,8 @@ from tests.faults.aftermath import Aftermath
 from tests.marketplace import rows
 from tests.origins import Origin as OddOrigin
 from tests.origins import answer
-from tests.sender import wait_until
 from tests.settled import assert_quiet, publish
+from tests.waiting import wait_until
 from tests.worker.model.drafts import draft
 from tests.worker.model.litert import SIDE, litert
 from tests.worker.model.renamed import renamed

@@ -19,8 +19,8 @@ from dev.listings import PhotoFile, write_events
 from dev.origin import Origin
 from tests.faults.aftermath import Aftermath
 from tests.marketplace import rows
-from tests.sender import wait_until
 from tests.settled import assert_quiet
+from tests.waiting import wait_until
 
 
 class _Assassin(SimpleHTTPRequestHandler):

@@ -24,8 +24,8 @@ from dev.services import Services
 from shared.settings import Settings
 from tests.faults.aftermath import Aftermath
 from tests.marketplace import claim_all, event, record, register, rows, settle, tagged
-from tests.sender import wait_until
 from tests.settled import assert_quiet
+from tests.waiting import wait_until
 
 _POSTGRES_AWAY = (
     "batch.database_away",
@@ -109,11 +109,8 @@ def test_while_postgres_is_frozen_nothing_waits_for_ever(
     _wait_for_tags(engine)
     servers.postgres.suspend()
     try:
-        deadline = time.monotonic() + 60
-        names = ("relay", "worker")
-        while not all("timeout expired" in fleet.log(name) for name in names):
-            assert time.monotonic() < deadline, "somebody still waits"
-            time.sleep(0.1)
+        for name in ("relay", "worker"):
+            wait_until(lambda name=name: "timeout expired" in fleet.log(name))
     finally:
         servers.postgres.resume()
     aftermath.fault_is_over()
@@ -138,11 +135,8 @@ def test_while_postgres_has_no_connection_to_spare_all_wait_for_one(
         pass
     with _all_connections(settings):
         total = _start_all(fleet, photos, origin, tmp_path)
-        deadline = time.monotonic() + 60
-        names = ("relay", "worker", "produce")
-        while not all("too many clients" in fleet.log(name) for name in names):
-            assert time.monotonic() < deadline, "somebody does not say what is wrong"
-            time.sleep(0.1)
+        for name in ("relay", "worker", "produce"):
+            wait_until(lambda name=name: "too many clients" in fleet.log(name))
         time.sleep(3)
     aftermath.fault_is_over()
     aftermath.check(total)

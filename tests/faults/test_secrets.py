@@ -20,6 +20,7 @@ from dev.origin import Origin
 from dev.services import Services
 from tests.marketplace import event, rows
 from tests.settled import wait_until_settled
+from tests.waiting import wait_until
 
 #: Its first and last letters stand apart: a part of it that shows is found as well.
 _SECRET = "Wq7headZ/ %?#@:'\"\\&=+é Zk3tailQ"  # noqa: S105  # made up here
@@ -91,10 +92,7 @@ def _commands_of(*pids: int) -> dict[str, str]:
 
 
 def _wait_for(fleet: Fleet, name: str, words: str) -> None:
-    deadline = time.monotonic() + 60
-    while words not in fleet.log(name):
-        assert time.monotonic() < deadline, fleet.log(name)
-        time.sleep(0.05)
+    wait_until(lambda: words in fleet.log(name), otherwise=lambda: fleet.log(name))
 
 
 def _logs(folder: Path) -> dict[str, str]:
@@ -176,11 +174,11 @@ def test_neither_do_those_of_servers_that_cannot_be_used(
     pids = [marked.start("relay", "relay"), marked.start("worker", "worker", "--processes", "1")]
     shown = _ran(marked, "model", "list") | _ran(marked, "dev", "status")
     shown |= _commands_of(*pids)
-    deadline = time.monotonic() + 60
     for name in ("relay", "worker"):
-        while not any(words in marked.log(name) for words in _SAYS_SO):
-            assert time.monotonic() < deadline, marked.log(name)
-            time.sleep(0.05)
+        wait_until(
+            lambda name=name: any(words in marked.log(name) for words in _SAYS_SO),
+            otherwise=lambda name=name: marked.log(name),
+        )
     marked.stop()
     assert _shown(shown | _logs(tmp_path)) == []
 

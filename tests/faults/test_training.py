@@ -2,7 +2,6 @@
 
 import importlib.util
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +15,13 @@ from dev.origin import Origin
 from tests.faults.aftermath import Aftermath
 from tests.marketplace import rows
 from tests.settled import assert_quiet
+from tests.waiting import wait_until
 from tests.worker.training.shapes import write_shapes
 
 _EPOCHS = 8
 _SHAPES = 3000
-
-
-def _wait(condition: Callable[[], object], timeout_s: float = 240) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+#: For an epoch, and for all of them.
+_PATIENCE_S = 240.0
 
 
 def _run(engine: Engine) -> tuple[str, int, dict[str, Any]]:
@@ -49,7 +44,7 @@ def _tag(engine: Engine, fleet: Fleet, photos: list[PhotoFile], origin: Origin, 
     assert fleet.run("produce", file.name).returncode == 0
     query = """SELECT count(*) FROM photo JOIN listing ON listing.id = listing_id
         WHERE status = 'tagged' AND external_id LIKE :name || '-%'"""
-    _wait(lambda: rows(engine, query, name=name) == [(len(photos),)], timeout_s=120)
+    wait_until(lambda: rows(engine, query, name=name) == [(len(photos),)], timeout_s=120)
     return time.monotonic() - began
 
 
@@ -81,7 +76,7 @@ def test_a_training_that_was_killed_goes_on_from_its_checkpoint_and_tagging_besi
         *("--data", "data", "--out", "model"),
     )
     assert asked.returncode == 0, asked.stderr
-    _wait(lambda: "epoch" in _run(engine)[2])
+    wait_until(lambda: "epoch" in _run(engine)[2], _PATIENCE_S)
     beside_s = _tag(engine, fleet, many, origin, "beside")
     status, attempt, progress = _run(engine)
     assert (status, attempt) == ("running", 1), "the training was over too soon to show anything"
@@ -90,7 +85,7 @@ def test_a_training_that_was_killed_goes_on_from_its_checkpoint_and_tagging_besi
 
     done = progress["epoch"]
     assert done < _EPOCHS - 1
-    _wait(lambda: _run(engine)[2].get("epoch", 0) > done)
+    wait_until(lambda: _run(engine)[2].get("epoch", 0) > done, _PATIENCE_S)
     _, _, progress = _run(engine)
     time.sleep(0.3 * _SHAPES / progress["photos_per_s"])
     [process] = psutil.Process(supervisor).children()
@@ -106,7 +101,7 @@ def test_a_training_that_was_killed_goes_on_from_its_checkpoint_and_tagging_besi
             epochs.add(progress["epoch"])
         return status in ("succeeded", "failed")
 
-    _wait(over)
+    wait_until(over, _PATIENCE_S)
     assert _run(engine)[:2] == ("succeeded", 2)
     # What the first attempt showed last may still stand there.
     assert min(epochs) >= done > 1

@@ -4,7 +4,7 @@ import os
 import re
 import signal
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from pathlib import Path
 from random import Random
 
@@ -20,6 +20,7 @@ from tests.faults.aftermath import Aftermath
 from tests.faults.conftest import seed
 from tests.marketplace import rows
 from tests.settled import assert_quiet, publish
+from tests.waiting import wait_until
 
 #: What may be logged above `info` when a process of a worker is lost.
 _LOSS = (
@@ -35,13 +36,6 @@ _LOSS = (
 )
 
 
-def _wait(condition: Callable[[], object], timeout_s: float = 60) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def _settled(engine: Engine) -> int:
     return rows(engine, "SELECT count(*) FROM photo WHERE finished_at IS NOT NULL")[0][0]
 
@@ -53,7 +47,7 @@ def _worker_process(fleet: Fleet, name: str, role: str) -> psutil.Process:
         children = psutil.Process(fleet.pid(name)).children()
         return [child for child in children if role in child.cmdline()]
 
-    _wait(found)
+    wait_until(found)
     return found()[0]
 
 
@@ -64,7 +58,7 @@ def _stop_in_the_middle(engine: Engine, process: psutil.Process) -> set[int]:
         assert time.monotonic() < deadline, "it never held anything"
         process.suspend()
         # What Postgres was told before the stop, it ends first, unless that waits for the stopped.
-        _wait(lambda: rows(engine, _AT_IT) == [(0,)])
+        wait_until(lambda: rows(engine, _AT_IT) == [(0,)])
         if rows(engine, _BACKENDS + " AND state <> 'idle'") == [(0,)]:
             held = rows(engine, "SELECT id FROM photo WHERE status = 'working'")
             if held:
@@ -154,7 +148,7 @@ def test_what_a_killed_process_held_is_tried_again_before_its_lease_ends(
     fleet.start("relay", "relay")
     fleet.start("worker", "worker", "--processes", "1")
     total = _publish(fleet, photos * 20, late_origin)
-    _wait(lambda: _settled(engine) > total // 10)
+    wait_until(lambda: _settled(engine) > total // 10)
     process = _worker_process(fleet, "worker", "tagging-1")
     held = _stop_in_the_middle(engine, process)
     process.kill()
@@ -192,7 +186,7 @@ def test_a_worker_that_is_asked_to_stop_finishes_what_it_holds(
     fleet.start("relay", "relay")
     fleet.start("worker", "worker", "--processes", "1")
     total = publish(fleet, photos, origin, tmp_path, copies=20)
-    _wait(lambda: _settled(engine) > total // 10)
+    wait_until(lambda: _settled(engine) > total // 10)
     assert fleet.stop("worker") == {"worker": 0}
     assert rows(engine, "SELECT count(*) FROM photo WHERE status = 'working'") == [(0,)]
     assert _settled(engine) < total, "it was stopped in the middle"
@@ -228,7 +222,7 @@ def test_a_worker_that_waits_for_hosts_that_hang_stops_in_time_and_gives_their_p
         # Most of them wait for their host's rest to end; some try it, and would for a minute.
         hangs = """SELECT id, attempt FROM photo WHERE status = 'working' AND lane = 'slow'
             AND lease_until < now() + interval '298 s'"""
-        _wait(lambda: rows(engine, hangs))
+        wait_until(lambda: rows(engine, hangs))
         held = dict(rows(engine, hangs))  # pyright: ignore[reportArgumentType]
         # Asked twice, and once more in another way: impatience must not make it worse.
         processes = psutil.Process(supervisor).children()
@@ -267,14 +261,14 @@ def test_a_worker_that_comes_back_after_its_lease_writes_nothing(
     fleet.start("stopped", "worker", "--processes", "1", "--queues", "tagging")
     total = _publish(fleet, photos * 20, late_origin)
     process = _worker_process(fleet, "stopped", "tagging-1")
-    _wait(lambda: _settled(engine) > 0)
+    wait_until(lambda: _settled(engine) > 0)
     held = _stop_in_the_middle(engine, process)
     fleet.start("worker", "worker", "--processes", "1", "--queues", "tagging,slow")
-    _wait(lambda: _settled(engine) == total)
+    wait_until(lambda: _settled(engine) == total)
     then = _written(engine)
     aftermath.fault_is_over()
     process.resume()
-    _wait(lambda: "batch.fenced_off" in fleet.log("stopped"))
+    wait_until(lambda: "batch.fenced_off" in fleet.log("stopped"))
     assert fleet.stop("stopped") == {"stopped": 0}
     fenced = re.findall(r'"photos": (\d+), "event": "batch.fenced_off"', fleet.log("stopped"))
     assert sum(map(int, fenced)) == len(held)

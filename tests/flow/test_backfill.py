@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from dev.origin import Origin
 from tests import origins
 from tests.marketplace import event, rows
 from tests.settled import assert_quiet, assert_settled, wait_until_settled
+from tests.waiting import wait_until
 
 #: More than there are threads in a worker process.
 _OLD = 20
@@ -43,21 +43,16 @@ def test_a_new_photo_is_tagged_while_every_thread_for_back_catalogues_is_busy(
         assert (
             fleet.run("produce", "-", "--backfill", stdin="\n".join(old).encode()).returncode == 0
         )
-        _wait(engine, "SELECT count(*) FROM photo WHERE status = 'working'", 8)
+        working = "SELECT count(*) FROM photo WHERE status = 'working'"
+        wait_until(lambda: rows(engine, working) == [(8,)])
         new = event("new", photos=[f"{origin.url}/{photos[1].path}"])
         assert fleet.run("produce", "-", stdin=json.dumps(new).encode()).returncode == 0
-        _wait(engine, "SELECT count(*) FROM photo WHERE status = 'tagged' AND lane = 'tagging'", 1)
-        assert rows(engine, "SELECT count(*) FROM photo WHERE status = 'working'") == [(8,)]
+        tagged = "SELECT count(*) FROM photo WHERE status = 'tagged' AND lane = 'tagging'"
+        wait_until(lambda: rows(engine, tagged) == [(1,)])
+        assert rows(engine, working) == [(8,)]
         enough.set()
         wait_until_settled(engine, _OLD + 1)
     assert fleet.stop() == {"relay": 0, "worker": 0}
     assert_settled(engine, _OLD + 1)
     assert rows(engine, "SELECT DISTINCT status FROM photo") == [("tagged",)]
     assert_quiet(fleet, "relay", "worker")
-
-
-def _wait(engine: Engine, query: str, count: int) -> None:
-    deadline = time.monotonic() + 60
-    while rows(engine, query) != [(count,)]:
-        assert time.monotonic() < deadline, rows(engine, query)
-        time.sleep(0.05)

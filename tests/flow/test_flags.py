@@ -10,8 +10,8 @@ from dev.fleet import Fleet
 from dev.listings import PhotoFile
 from dev.origin import Origin
 from tests.marketplace import event, rows
-from tests.sender import wait_until
 from tests.settled import assert_quiet, wait_until_settled
+from tests.waiting import wait_until
 
 _FLAGS = """
     SELECT external_id, kind, subject FROM listing_flag

@@ -2,24 +2,23 @@
 
 import json
 import threading
-import time
 from collections.abc import Callable, Generator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cloudevents.core.bindings.http import to_structured_event
-from cloudevents.core.v1.event import CloudEvent
 from sqlalchemy import Engine
 
+from bench.webhooks import event, one
 from dev.fleet import Fleet
 from dev.listings import PhotoFile
 from dev.origin import Origin
 from tests import origins
 from tests.marketplace import NOON, rows
-from tests.sender import Sender, start_intake, wait_until
+from tests.sender import Sender, start_intake
 from tests.settled import assert_quiet, assert_settled
+from tests.waiting import wait_until
 
 #: What the model that ships sees on the rendered photos of a camera, of a motherboard, of a
 #: keyboard, and of both of these.
@@ -38,19 +37,10 @@ class Shop:
 
     def says(self, kind: str, listing: str, *, minute: int, **data: Any) -> dict[str, Any]:
         """Sends an event; returns what became of it. `minute` is when it happened."""
-        event = CloudEvent(
-            {
-                "type": f"listing.{kind}",
-                "source": "https://shop.test",
-                "id": f"{listing}-{minute}",
-                "time": NOON + timedelta(minutes=minute),
-                "subject": listing,
-            },
-            data or None,
-        )
-        message = to_structured_event(event)
+        at = NOON + timedelta(minutes=minute)
+        message = one(event(kind, listing, f"{listing}-{minute}", at, data or None))
         # It signs by `standardwebhooks`.
-        answer = self._sender.post(message.body, message.headers["content-type"])
+        answer = self._sender.post(message.body, message.media_type)
         assert answer.status == 202, answer.body
         return answer.json
 
@@ -205,14 +195,13 @@ def _until(
     newest = (
         "SELECT document FROM search_feed WHERE listing_id = :id ORDER BY position DESC LIMIT 1"
     )
-    deadline = time.monotonic() + _PATIENCE_S
-    while True:
-        found = rows(engine, newest, id=listing)
-        if found and found[0][0] is not None and as_wanted(found[0][0]):
-            _until_index_has_all(engine)
-            return found[0][0]
-        assert time.monotonic() < deadline, found
-        time.sleep(0.05)
+
+    def wanted() -> list[dict[str, Any]]:
+        return [one for (one,) in rows(engine, newest, id=listing) if one and as_wanted(one)]
+
+    [document] = wait_until(wanted, otherwise=lambda: rows(engine, newest, id=listing))
+    _until_index_has_all(engine)
+    return document
 
 
 def _until_gone(engine: Engine, listing: str) -> None:

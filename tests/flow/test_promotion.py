@@ -1,7 +1,6 @@
 """Models change under running workers: promoted, taken back, refused, shadowed, rethresholded."""
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from shared.db import models, promotions
 from shared.settings import DEFAULT_MODEL
 from tests.marketplace import rows
 from tests.settled import assert_settled, publish, wait_until_settled
+from tests.waiting import wait_until
 from tests.worker.model.renamed import renamed
 
 _SWAP_S = 10.0
@@ -60,14 +60,6 @@ def _events(fleet: Fleet, name: str) -> list[dict[str, Any]]:
     return [line for line in lines if line["event"] == name]
 
 
-def _wait_for(what: Any, timeout_s: float = 30) -> float:
-    started = time.monotonic()
-    while not what():
-        assert time.monotonic() - started < timeout_s
-        time.sleep(0.05)
-    return time.monotonic() - started
-
-
 class _Flow:
     """Listings without end, each of one photo."""
 
@@ -111,16 +103,16 @@ def test_a_model_promoted_and_taken_back_while_photos_flow_loses_no_photo(
     _start(fleet)
     flow = _Flow(fleet, photos, origin)
     flow.more(100)
-    _wait_for(lambda: len(_by_version(engine)) == 1)
+    wait_until(lambda: len(_by_version(engine)) == 1)
     [first] = _by_version(engine)
     flow.more(100)
     done = _model(fleet, "promote", second, "--force")
     assert (done["kind"], done["previous"]) == ("forced", first)
-    assert _wait_for(lambda: _all_serve(fleet, second)) < _SWAP_S
+    wait_until(lambda: _all_serve(fleet, second), _SWAP_S)
     flow.more(100)
-    _wait_for(lambda: len(_by_version(engine)) == 2)
+    wait_until(lambda: len(_by_version(engine)) == 2)
     assert _model(fleet, "rollback")["version"] == first
-    assert _wait_for(lambda: _all_serve(fleet, first)) < _SWAP_S
+    wait_until(lambda: _all_serve(fleet, first), _SWAP_S)
     total = flow.more(20)
     wait_until_settled(engine, total)
     assert_settled(engine, total)
@@ -154,7 +146,7 @@ def test_a_champion_whose_artifact_is_damaged_is_refused_and_the_old_one_goes_on
     tmp_path: Path,
 ) -> None:
     _start(fleet)
-    _wait_for(lambda: _all_say(fleet, "model.loaded"))
+    wait_until(lambda: _all_say(fleet, "model.loaded"))
     [first] = {event["version"] for event in _events(fleet, "model.loaded")}
     with engine.connect() as connection:
         row = models.find(connection, second)
@@ -164,7 +156,7 @@ def test_a_champion_whose_artifact_is_damaged_is_refused_and_the_old_one_goes_on
     assert rows(engine, "SELECT version FROM model WHERE status = 'champion'") == [(first,)]
     with engine.begin() as connection:  # as if it had been damaged afterwards
         promotions.promote(connection, row.id, kind="forced", gate={})
-    _wait_for(lambda: _all_say(fleet, "model.refused"))
+    wait_until(lambda: _all_say(fleet, "model.refused"))
     assert publish(fleet, photos[:3], origin, tmp_path, copies=1) == 3
     wait_until_settled(engine, 3)
     assert _by_version(engine) == {first: 3}
@@ -178,7 +170,7 @@ def test_a_champion_whose_artifact_is_damaged_is_refused_and_the_old_one_goes_on
     # Adding it again repairs the store, and workers find it by themselves.
     renamed(tmp_path / "second", threshold=0.3)
     assert _model(fleet, "add", "second")["version"] == second
-    _wait_for(lambda: _all_serve(fleet, second), timeout_s=45)
+    wait_until(lambda: _all_serve(fleet, second), timeout_s=45)
 
 
 def test_a_shadow_scores_its_share_and_changes_no_tag(

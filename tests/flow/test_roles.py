@@ -23,9 +23,9 @@ from shared.settings import Settings
 from tagger import app
 from tests.logins import login
 from tests.marketplace import event, rows
-from tests.review.conftest import fields
-from tests.sender import wait_until
+from tests.review.page import fields
 from tests.settled import assert_quiet, assert_settled, wait_until_settled
+from tests.waiting import wait_until
 from tests.worker.model.renamed import renamed
 
 pytestmark = pytest.mark.timeout(300)  # a dozen commands, each a process
@@ -243,7 +243,7 @@ def test_reviewers_vote_by_a_process_that_may_do_no_more_than_it_needs(
             form = {
                 "csrf": fields(first.text)["csrf"],
                 "listing": listing,
-                "kind_of": "tag",
+                "subject_kind": "tag",
                 "subject": tag,
                 "verdict": "accept",
             }

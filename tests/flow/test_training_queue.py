@@ -1,7 +1,6 @@
 """Training runs beside tagging, on a queue and a worker of its own."""
 
 import importlib.util
-import time
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,7 @@ from sqlalchemy import Engine
 
 from dev.fleet import Fleet
 from tests.marketplace import rows
+from tests.waiting import wait_until
 from tests.worker.training.shapes import write_shapes
 
 pytestmark = pytest.mark.skipif(
@@ -17,13 +17,12 @@ pytestmark = pytest.mark.skipif(
 
 
 def _wait_for_run(engine: Engine, fleet: Fleet) -> tuple[str, str | None, int]:
-    deadline = time.monotonic() + 100
-    while True:
-        [row] = rows(engine, "SELECT status, error_code, attempt FROM training_run")
-        if row[0] in ("succeeded", "failed"):
-            return row[0], row[1], row[2]
-        assert time.monotonic() < deadline, (row, fleet.log("training"))
-        time.sleep(0.2)
+    query = """SELECT status, error_code, attempt FROM training_run
+        WHERE status IN ('succeeded', 'failed')"""
+    [(status, error_code, attempt)] = wait_until(
+        lambda: rows(engine, query), timeout_s=100, otherwise=lambda: fleet.log("training")
+    )
+    return status, error_code, attempt
 
 
 def test_a_training_asked_for_by_row_ends_with_a_candidate_model(

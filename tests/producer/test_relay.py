@@ -22,6 +22,7 @@ from shared.domain.message import TAG_PHOTOS
 from shared.queue import BrokerError, Doorbell, make_app
 from shared.settings import Settings
 from tests.marketplace import claim_all, event, record, rows
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -167,10 +168,8 @@ def test_a_new_photo_wakes_the_relay(engine: Engine, settings: Settings, valkey:
         for n in range(3):
             time.sleep(0.3)  # so that the relay is asleep again
             record(engine, settings, event(f"L{n}"))
-            deadline = time.monotonic() + 10  # far less than it would sleep unwoken
-            while valkey.llen("tagging") <= n:
-                assert time.monotonic() < deadline
-                time.sleep(0.01)
+            # Far less than it would sleep unwoken.
+            wait_until(lambda n=n: valkey.llen("tagging") > n, timeout_s=10)
     finally:
         stop.set()
         record(engine, settings, event("wake"))

@@ -18,8 +18,9 @@ from dev.services import Services
 from producer.stream import MAX_DELIVERIES, StreamIntake, connect
 from shared.settings import Settings
 from tests.marketplace import event, rows
-from tests.sender import envelope, wait_until
+from tests.sender import envelope
 from tests.settled import assert_quiet
+from tests.waiting import wait_until
 
 _STREAM, _GROUP = "listing-events", "listing-tagger"
 

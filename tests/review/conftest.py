@@ -1,77 +1,15 @@
-"""A review page in this process, on a real socket, and listings to look at."""
+"""Review pages, and a reviewer who may use them."""
 
-import threading
-import time
-from collections.abc import Callable, Generator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from html.parser import HTMLParser
+from collections.abc import Generator
+from contextlib import ExitStack
 
 import pytest
 import requests
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 
-from dev.origin import Origin
 from review import reviewers
-from review.app import CONNECTIONS
-from review.server import listen, make_server, origins_of
-from shared.db.session import make_engine
 from shared.settings import Settings
-from tests.marketplace import claim_all, event, record, register, settle, tagged
-
-NAME = "kim"
-
-
-@dataclass
-class Page:
-    """The page as somebody's browser sees it."""
-
-    url: str
-    password: str
-    http: requests.Session
-
-    def get(self, path: str, **headers: str) -> requests.Response:
-        """GETs, following nothing."""
-        return self.http.get(self.url + path, headers=headers, allow_redirects=False, timeout=60)
-
-    def post(self, path: str, form: Mapping[str, str] | bytes, **headers: str) -> requests.Response:
-        """Posts a form as a page of this server would; headers change that."""
-        given = {"Origin": self.url, **{name.replace("_", "-"): h for name, h in headers.items()}}
-        return self.http.post(
-            self.url + path,
-            data=form,
-            headers={
-                "Content-Type": "application/x-www-form-urlencoded",
-                **{name: value for name, value in given.items() if value},
-            },
-            allow_redirects=False,
-            timeout=60,
-        )
-
-    def sign_in(self) -> "Page":
-        """Signs in as the reviewer."""
-        answer = self.post("/sign-in", {"name": NAME, "password": self.password})
-        assert answer.status_code == 303, answer.text
-        return self
-
-    @property
-    def csrf(self) -> str:
-        """The token that the page's forms hold."""
-        return fields(self.get("/").text)["csrf"]
-
-    def vote(self, listing: int, subject: str, verdict: str, **more: str) -> requests.Response:
-        """Votes on a tag, or on a flag of the kind given as `kind_of`."""
-        form = {
-            "csrf": self.csrf,
-            "listing": str(listing),
-            "kind_of": "tag",
-            "subject": subject,
-            "verdict": verdict,
-        }
-        return self.post("/vote", form | more)
-
-
-Serve = Callable[..., Page]
+from tests.review.page import NAME, Page, Serve, running
 
 
 @pytest.fixture
@@ -92,84 +30,3 @@ def serve(settings: Settings, engine: Engine) -> Generator[Serve]:
 def page(serve: Serve) -> Page:
     """A page whose reviewer is signed in."""
     return serve().sign_in()
-
-
-@contextmanager
-def running(settings: Settings) -> Generator[str]:
-    """The URL of a page, for as long as it is needed."""
-    engine = make_engine(settings, role="review", connections=CONNECTIONS)
-    listener = listen(settings, "127.0.0.1", 0)
-    server = make_server(settings, engine, origins_of(settings, listener))
-    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 60
-    while not server.started:
-        assert thread.is_alive()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server.should_exit = True
-    thread.join(60)
-    assert not thread.is_alive()
-    engine.dispose()
-
-
-def may_fetch(origin: Origin) -> dict[str, object]:
-    """Settings of a page that may fetch from the origin."""
-    port = int(origin.url.rpartition(":")[2])
-    return {"allow_private_hosts": True, "allowed_ports": frozenset({port})}
-
-
-def listing(
-    engine: Engine, settings: Settings, name: str, scores: list[float], **changes: object
-) -> int:
-    """Records a listing whose photos all get these scores for camera and cable; its row id."""
-    record(engine, settings, event(name, **changes))
-    with engine.begin() as connection:
-        model_id = connection.execute(
-            text("SELECT id FROM model WHERE status = 'champion'")
-        ).scalar()
-        if model_id is None:
-            model_id = register(connection)
-            connection.execute(
-                text("UPDATE model SET status = 'champion' WHERE id = :id"), {"id": model_id}
-            )
-    settle(engine, *(tagged(claim, model_id, scores) for claim in claim_all(engine)))
-    with engine.connect() as connection:
-        return connection.execute(
-            text("SELECT id FROM listing WHERE external_id = :name"), {"name": name}
-        ).scalar_one()
-
-
-def flag(
-    engine: Engine,
-    listing_id: int,
-    score: float,
-    *,
-    kind: str = "spam",
-    subject: str = "bargain",
-    reason: str = "The photos show a camera.",
-) -> None:
-    """Flags a listing."""
-    with engine.begin() as connection:
-        connection.execute(
-            text("""
-                INSERT INTO listing_flag (listing_id, kind, subject, score, reason)
-                VALUES (:id, :kind, :subject, :score, :reason)
-            """),
-            {"id": listing_id, "kind": kind, "subject": subject, "score": score, "reason": reason},
-        )
-
-
-def fields(html: str) -> dict[str, str]:
-    """The values of a page's inputs, by name; of several with one name, the last."""
-    found: dict[str, str] = {}
-
-    class Inputs(HTMLParser):
-        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-            given = dict(attrs)
-            if tag == "input" and given.get("name"):
-                found[given["name"] or ""] = given.get("value") or ""
-
-    Inputs().feed(html)
-    return found

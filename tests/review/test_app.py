@@ -8,8 +8,8 @@ from sqlalchemy import Engine
 from dev.listings import PhotoFile
 from dev.origin import Origin
 from shared.settings import Settings
-from tests.marketplace import rows
-from tests.review.conftest import Page, Serve, flag, listing, may_fetch
+from tests.marketplace import listing, rows
+from tests.review.page import Page, Serve, flag, may_fetch
 
 
 @pytest.fixture
@@ -43,7 +43,8 @@ def test_the_queue_leads_through_all_that_waits_and_ends(
     engine: Engine, settings: Settings, page: Page, camera: int
 ) -> None:
     second = listing(engine, settings, "L2", [0.7, 0.1])
-    assert page.get("/").text.index("flagged</span>") > 0
+    queue = page.get("/").text
+    assert queue.index(">flagged</span>") < queue.index(">uncertain</span>")
     first = page.get("/next").headers["location"]
     assert first.startswith(f"/listing/{camera}?key=flagged")
     query = first.partition("?")[2]
@@ -60,7 +61,7 @@ def test_a_vote_is_a_row_that_can_be_changed_and_taken_back(
 ) -> None:
     answer = page.vote(camera, "camera", "accept", at="1", key="flagged:0.9:1")
     assert answer.headers["location"] == f"/listing/{camera}?key=flagged%3A0.9%3A1#s2"
-    page.vote(camera, "bargain", "reject", kind_of="spam")
+    page.vote(camera, "bargain", "reject", subject_kind="spam")
     assert rows(engine, VOTES) == [
         ("spam", "bargain", "reject", pytest.approx(0.9), 1),
         ("tag", "camera", "accept", pytest.approx(0.6), 1),
@@ -85,7 +86,7 @@ def test_a_tag_that_the_model_missed_can_be_added_and_another_word_cannot(
     assert rows(engine, VOTES) == [("tag", "cable", "reject", None, 1)]
     for subject, verdict in (("unicorn", "accept"), ("tripod", "reject"), ("", "accept")):
         assert page.vote(camera, subject, verdict).status_code == 409
-    assert page.vote(camera, "x", "accept", kind_of="spam").status_code == 409
+    assert page.vote(camera, "x", "accept", subject_kind="spam").status_code == 409
     assert page.vote(10**9, "camera", "accept").status_code == 409
     assert page.vote(camera, "camera", "maybe").status_code == 400
     assert len(rows(engine, VOTES)) == 1

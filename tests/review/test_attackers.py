@@ -12,11 +12,11 @@ from sqlalchemy import Engine, text
 
 from review import reviewers
 from shared.settings import Settings
-from tests.marketplace import rows
-from tests.review.conftest import NAME, Page, Serve, fields, flag, listing
+from tests.marketplace import listing, rows
+from tests.review.page import NAME, Page, Serve, fields, flag
 
 _PAGES = ("/", "/listing/1", "/next", "/previous", "/precision")
-_PICTURES = ("/photo/1", "/sight/1?tag=camera")
+_PICTURES = ("/photo/1", "/saliency/1?tag=camera")
 _FORMS = ("/vote", "/undo", "/sign-out")
 
 
@@ -40,7 +40,7 @@ def test_without_a_session_there_is_nothing_but_the_way_in(
         assert answer.text == ""
     for path in _PICTURES:
         assert page.get(path).status_code == 401
-    form = {"listing": str(camera), "kind_of": "tag", "subject": "camera", "verdict": "accept"}
+    form = {"listing": str(camera), "subject_kind": "tag", "subject": "camera", "verdict": "accept"}
     for path in _FORMS:
         assert page.post(path, form).headers["location"] == "/sign-in"
     assert _votes(engine) == 0
@@ -95,7 +95,7 @@ def test_a_session_ends_when_it_is_ended_expires_or_its_reviewer_is_removed(
 def test_a_form_from_elsewhere_changes_nothing(
     page: Page, engine: Engine, camera: int, origin: str
 ) -> None:
-    form = {"listing": str(camera), "kind_of": "tag", "subject": "camera", "verdict": "accept"}
+    form = {"listing": str(camera), "subject_kind": "tag", "subject": "camera", "verdict": "accept"}
     form["csrf"] = page.csrf
     for path in (*_FORMS, "/sign-in"):
         assert page.post(path, form, Origin=origin).status_code == 403
@@ -107,7 +107,7 @@ def test_a_form_from_elsewhere_changes_nothing(
 def test_a_form_without_this_sessions_token_changes_nothing(
     page: Page, serve: Serve, engine: Engine, camera: int
 ) -> None:
-    form = {"listing": str(camera), "kind_of": "tag", "subject": "camera", "verdict": "accept"}
+    form = {"listing": str(camera), "subject_kind": "tag", "subject": "camera", "verdict": "accept"}
     foreign = serve().sign_in().csrf
     for token in (foreign, "", "é", "0" * 64, page.csrf.upper()):
         for path in _FORMS:
@@ -183,7 +183,7 @@ def test_what_a_seller_writes_is_shown_and_never_code(
     )
     flag(engine, id_, 0.9, subject=word, reason=word, kind=word)
     page.vote(id_, "camera", "accept")
-    page.vote(id_, word, "accept", kind_of=word)
+    page.vote(id_, word, "accept", subject_kind=word)
     with engine.begin() as connection:
         connection.execute(text("INSERT INTO tag (name) VALUES (:word)"), {"word": word.lower()})
     page.vote(id_, word, "accept")
@@ -268,10 +268,12 @@ def test_a_form_that_drips_is_given_up(serve: Serve) -> None:
 def test_a_path_leads_to_no_other_file(page: Page, path: str) -> None:
     parts = urlsplit(page.url)
     client = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=60)
-    client.request("GET", path, headers={"Cookie": page.http.headers.get("Cookie", "")})
+    # By requests, the paths would be made plain before they are sent.
+    cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in page.http.cookies)
+    client.request("GET", path, headers={"Cookie": cookies})
     answer = client.getresponse()
-    assert answer.status in {303, 401, 404}
-    assert b"root:" not in answer.read()
+    assert answer.status == 404
+    assert b"<h1>Nothing is here</h1>" in answer.read()
     client.close()
 
 

@@ -10,8 +10,8 @@ from dev.listings import PhotoFile
 from dev.origin import Origin
 from shared.settings import Settings
 from tests.browser import Browser, chromium
-from tests.marketplace import rows
-from tests.review.conftest import NAME, Page, Serve, flag, listing, may_fetch
+from tests.marketplace import listing, rows
+from tests.review.page import NAME, Page, Serve, flag, may_fetch
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -156,11 +156,24 @@ def test_it_fits_a_narrow_screen_and_every_control_has_a_name(browser: Browser, 
         assert unnamed == [], path
 
 
-def test_without_scripts_of_ours_a_click_does_the_same(page: Page, engine: Engine) -> None:
-    """All that keys do is to press what stands on the page: forms and links."""
-    page.sign_in()
-    shown = page.get("/listing/1").text
-    for needed in ('action="/vote"', 'action="/undo"', 'href="/next', 'href="/previous', "where="):
-        assert needed in shown
-    assert page.vote(1, "camera", "accept").status_code == 303
-    assert len(rows(engine, _VOTES)) == 1
+def test_without_scripts_a_click_does_what_keys_do(
+    browser: Browser, page: Page, engine: Engine
+) -> None:
+    _sign_in(browser, page)
+    browser.without_scripts()
+    browser.go(page.url)
+    browser.click("[data-go=next]")
+    browser.press("a")
+    browser.click(".subject:not(.flag) .accept")
+    browser.wait_for(lambda: browser.url.endswith("#s2"))
+    assert rows(engine, _VOTES) == [("L1", "tag", "camera", "accept")]
+    browser.click(".steps [data-go=undo]")
+    browser.wait_for(lambda: rows(engine, _VOTES) == [])
+    browser.click(".where")
+    browser.wait_for(lambda: "where=" in browser.url)
+    browser.click("[data-go=plain]")
+    browser.wait_for(lambda: "where=" not in browser.url)
+    browser.click(".steps [data-go=next]")
+    browser.wait_for(lambda: browser.url.startswith(f"{page.url}/listing/2?"))
+    browser.click(".steps [data-go=previous]")
+    browser.wait_for(lambda: browser.url.startswith(f"{page.url}/listing/1?"))

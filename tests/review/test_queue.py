@@ -3,16 +3,17 @@
 import pytest
 from sqlalchemy import Connection, Engine, text
 
-from review.place import Band, Key, Place
 from review.queue import following, preceding
+from review.queue_position import Band, Key, QueuePosition
 from shared.db import votes
 from shared.db.decisions import Decisions
 from shared.db.votes import TAG, Verdict, Vote
 from shared.settings import Settings
-from tests.review.conftest import flag, listing
+from tests.marketplace import listing
+from tests.review.page import flag
 
 ME, OTHER = 1, 2
-_ANY = Place()
+_ANY = QueuePosition()
 
 
 @pytest.fixture
@@ -37,11 +38,11 @@ def names(engine: Engine, settings: Settings) -> dict[int, str]:
     return {id_: name for name, id_ in ids.items()}
 
 
-def _all(connection: Connection, place: Place = _ANY, *, by: int = 2) -> list[Key]:
+def _all(connection: Connection, position: QueuePosition = _ANY, *, by: int = 2) -> list[Key]:
     """Every page of the queue, `by` listings each."""
     found: list[Key] = []
     while page := following(
-        connection, place.at(found[-1] if found else None), ME, Decisions(), limit=by
+        connection, position.at(found[-1] if found else None), ME, Decisions(), limit=by
     ):
         found += page
         assert len(found) < 100
@@ -73,7 +74,7 @@ def test_going_back_finds_every_listing_again_also_those_with_a_vote(
         assert _all(connection) == []
         back: list[Key] = []
         key: Key | None = last
-        while key := preceding(connection, Place(key=key), Decisions()):
+        while key := preceding(connection, QueuePosition(key=key), Decisions()):
             back.append(key)
     assert _names(names, back) == [*reversed(ORDER[:-1])]
 
@@ -86,27 +87,27 @@ def test_a_listing_with_a_vote_waits_no_longer_and_with_anothers_only_where_that
         votes.cast(connection, Vote(ME, of["flagged"], "spam", "bargain", Verdict.REJECT))
         votes.cast(connection, Vote(OTHER, of["doubtful"], TAG, "camera", Verdict.ACCEPT))
         assert _names(names, _all(connection)) == ["twice", "even", "sure"]
-        everyone = _all(connection, Place(everyone=True))
+        everyone = _all(connection, QueuePosition(everyone=True))
         assert _names(names, everyone) == ["twice", "doubtful", "even", "sure"]
 
 
 @pytest.mark.parametrize(
-    ("place", "expected"),
+    ("position", "expected"),
     [
-        (Place(kind="spam"), ["flagged", "twice"]),
-        (Place(kind="restricted"), ["twice"]),
-        (Place(kind="uncertain"), ["doubtful", "even", "sure"]),
-        (Place(tag="cable"), ["even"]),
-        (Place(tag="bargain"), ["twice", "flagged"]),
-        (Place(tag="no such tag"), []),
-        (Place(kind="no such kind"), []),
+        (QueuePosition(kind="spam"), ["flagged", "twice"]),
+        (QueuePosition(kind="restricted"), ["twice"]),
+        (QueuePosition(kind="uncertain"), ["doubtful", "even", "sure"]),
+        (QueuePosition(tag="cable"), ["even"]),
+        (QueuePosition(tag="bargain"), ["twice", "flagged"]),
+        (QueuePosition(tag="no such tag"), []),
+        (QueuePosition(kind="no such kind"), []),
     ],
 )
 def test_filters_leave_what_they_say(
-    engine: Engine, names: dict[int, str], place: Place, expected: list[str]
+    engine: Engine, names: dict[int, str], position: QueuePosition, expected: list[str]
 ) -> None:
     with engine.connect() as connection:
-        found = _names(names, _all(connection, place))
+        found = _names(names, _all(connection, position))
     assert found == expected
 
 
@@ -155,11 +156,16 @@ def test_no_page_reads_a_whole_table(
     """)
     with engine.connect() as connection:
         before = connection.execute(read).scalar_one()
-        for place in (Place(), Place(kind="spam"), Place(kind="uncertain"), Place(tag="cable")):
-            page = following(connection, place, ME, Decisions(), limit=20)
+        for position in (
+            QueuePosition(),
+            QueuePosition(kind="spam"),
+            QueuePosition(kind="uncertain"),
+            QueuePosition(tag="cable"),
+        ):
+            page = following(connection, position, ME, Decisions(), limit=20)
             assert len(page) == 20
-            assert following(connection, place.at(page[-1]), ME, Decisions(), limit=20)
-            assert preceding(connection, place.at(page[-1]), Decisions()) == page[-2]
+            assert following(connection, position.at(page[-1]), ME, Decisions(), limit=20)
+            assert preceding(connection, position.at(page[-1]), Decisions()) == page[-2]
         looked_at = connection.execute(read).scalar_one() - before
     assert 0 < looked_at < 10_000  # by twelve calls
 

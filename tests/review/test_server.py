@@ -10,7 +10,7 @@ from review.server import listen, origins_of
 from shared.errors import SetupError
 from shared.settings import Settings
 from tests.conftest import settings_for
-from tests.review.conftest import Serve
+from tests.review.page import Serve
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])

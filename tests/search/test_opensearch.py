@@ -13,7 +13,7 @@ from shared.errors import IndexAway, SetupError
 from shared.settings import Settings
 from tests.marketplace import event, record, rows, tag_all
 from tests.search.cluster import Cluster
-from tests.sender import wait_until
+from tests.waiting import wait_until
 
 
 @pytest.fixture

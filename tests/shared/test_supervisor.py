@@ -4,11 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+
+from tests.waiting import wait_until
 
 _SUPERVISE = """
 import sys
@@ -27,17 +27,10 @@ def _start(child: str, folder: Path) -> subprocess.Popen[bytes]:
     )
 
 
-def _wait(condition: Callable[[], object], timeout_s: float = 15) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def test_a_process_that_dies_is_started_again(tmp_path: Path) -> None:
     supervisor = _start("open('starts', 'a').write('x'); import os; os._exit(9)", tmp_path)
     starts = tmp_path / "starts"
-    _wait(lambda: starts.exists() and len(starts.read_text()) >= 2)
+    wait_until(lambda: starts.exists() and len(starts.read_text()) >= 2)
     supervisor.send_signal(signal.SIGTERM)
     assert supervisor.wait(10) == 0
 
@@ -47,7 +40,7 @@ def test_a_process_that_was_well_and_ended_by_itself_is_started_again_at_once(
 ) -> None:
     supervisor = _start("open('starts', 'a').write('x'); import time; time.sleep(1)", tmp_path)
     starts = tmp_path / "starts"
-    _wait(lambda: starts.exists() and len(starts.read_text()) >= 3)
+    wait_until(lambda: starts.exists() and len(starts.read_text()) >= 3)
     supervisor.send_signal(signal.SIGTERM)
     output, _ = supervisor.communicate(timeout=10)
     assert supervisor.returncode == 0
@@ -62,7 +55,7 @@ def test_a_set_up_that_cannot_work_ends_it_all(tmp_path: Path) -> None:
 def test_a_set_up_that_broke_later_does_not_stop_what_still_works(tmp_path: Path) -> None:
     child = "import os; n = len(os.listdir('.')); open(str(n), 'w'); os._exit(1 if n == 0 else 78)"
     supervisor = _start(child, tmp_path)
-    _wait(lambda: len([*tmp_path.iterdir()]) >= 3)
+    wait_until(lambda: len([*tmp_path.iterdir()]) >= 3)
     assert supervisor.poll() is None
     supervisor.send_signal(signal.SIGTERM)
     assert supervisor.wait(10) == 0
@@ -73,7 +66,7 @@ def test_a_process_that_does_not_stop_is_killed_after_its_grace(tmp_path: Path) 
         "import signal, time; signal.signal(15, signal.SIG_IGN); open('up', 'w'); time.sleep(99)"
     )
     supervisor = _start(child, tmp_path)
-    _wait((tmp_path / "up").exists)
+    wait_until((tmp_path / "up").exists)
     [process] = psutil.Process(supervisor.pid).children()
     supervisor.send_signal(signal.SIGTERM)
     assert supervisor.wait(10) == 0

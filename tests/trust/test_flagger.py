@@ -9,9 +9,9 @@ from sqlalchemy import Engine, text
 from dev.fleet import Fleet
 from shared.db.follow import Follower, rewind
 from shared.settings import Settings
+from tests.judge import JUDGE
 from tests.marketplace import DECISION, claim_all, event, record, register, rows, settle, tagged
-from tests.sender import wait_until
-from tests.shared.domain.test_spam import JUDGE
+from tests.waiting import wait_until
 from trust.flagger import NAME, Flagger
 
 _PHOTO = 0x0123456789ABCDEF

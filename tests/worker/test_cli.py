@@ -1,10 +1,9 @@
 """What `tagger worker` says when it starts."""
 
-import time
-
 import psutil
 
 from dev.fleet import Fleet
+from tests.waiting import wait_until
 
 
 def test_a_worker_that_asks_strangers_for_photos_and_names_nobody_says_so_once(
@@ -37,7 +36,7 @@ def test_a_back_catalogue_has_processes_of_its_own_which_stand_back(fleet: Fleet
 
 
 def _wait_until_ready(fleet: Fleet, *, processes: int) -> None:
-    deadline = time.monotonic() + 60
-    while fleet.log("worker").count("worker.ready") < processes:
-        assert time.monotonic() < deadline, fleet.log("worker")
-        time.sleep(0.05)
+    wait_until(
+        lambda: fleet.log("worker").count("worker.ready") >= processes,
+        otherwise=lambda: fleet.log("worker"),
+    )

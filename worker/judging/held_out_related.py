@@ -7,7 +7,7 @@ from typing import Final
 
 from shared.domain.related import CUTOFF, LIMIT, Measure, RelatedTags
 from shared.domain.vocabulary import clean_segment
-from worker.training.catalogue import Filed, related_of, tags_by_product
+from worker.dataset.catalogue import Filed, related_of, tags_by_product
 
 #: One product in so many is held out.
 FOLDS: Final = 5

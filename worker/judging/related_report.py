@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from shared.domain.related import MEASURES, Measure, RelatedTags, similarity_matrix
 from shared.domain.vocabulary import STOP_TAGS, clean_segment, minimum_share
 from shared.errors import DatasetError
+from worker.dataset.catalogue import table_of, tags_by_product
 from worker.judging.filings import Filing
 from worker.judging.held_out_related import held_out
 from worker.judging.notebook_related import NotebookRelated, notebook_related
-from worker.training.catalogue import table_of, tags_by_product
 
 _CLOSEST: Final = 20
 

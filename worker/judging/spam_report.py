@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
 from shared.domain.spam import SpamJudge
-from worker.judging.spam_fit import MAX_PLANTED, SPAMMED, Products, Said, plant, spam_scores
+from worker.judging.spam import MAX_PLANTED, SPAMMED, Products, Said, plant, spam_scores
 
 #: Who adds what is chance: each figure is the median of so many draws, with the extremes.
 DRAWS: Final = 20

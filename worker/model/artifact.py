@@ -125,8 +125,31 @@ def write(folder: Path, draft: Draft, card: str) -> Artifact:
         CARD: card.encode(),
     }
     if draft.spam is not None:
-        contents[SPAM] = json.dumps(draft.spam.to_json(), separators=(",", ":")).encode()
-    contents[MANIFEST] = _manifest_text(draft, contents).encode()
+        contents[SPAM] = _spam_content(draft.spam)
+    return _write(folder, contents, _entries(draft))
+
+
+def write_spam(folder: Path, judge: SpamJudge) -> Artifact:
+    """Gives the artifact in `folder` another judge of spam; all else stays as it is.
+
+    Raises:
+        ArtifactError: there is no sound artifact, or the disk does not take it.
+    """
+    manifest = load(folder).manifest
+    contents = {name: _read_checked(folder, name, its) for name, its in manifest.files.items()}
+    contents[CARD] = read_plain(folder, CARD, MAX_FILE_BYTES) or b""
+    contents[SPAM] = _spam_content(judge)
+    return _write(folder, contents, manifest.model_dump(mode="json"))
+
+
+def _write(folder: Path, contents: dict[str, bytes], manifest: dict[str, Any]) -> Artifact:
+    """Writes these files and a manifest, in which the hashes are theirs."""
+    manifest["files"] = {
+        name: {"sha256": hashlib.sha256(contents[name]).hexdigest(), "bytes": len(contents[name])}
+        for name in (MODEL, RELATED, SPAM)
+        if name in contents
+    }
+    contents[MANIFEST] = (json.dumps(manifest, indent=2) + "\n").encode()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
@@ -143,41 +166,13 @@ def write(folder: Path, draft: Draft, card: str) -> Artifact:
     return artifact
 
 
-def write_spam(folder: Path, judge: SpamJudge) -> Artifact:
-    """Gives the artifact in `folder` another judge of spam; its version stays.
-
-    Raises:
-        ArtifactError: there is no sound artifact, or the disk does not take it.
-    """
-    known = load(folder)
-    manifest = known.manifest
-    card = read_plain(folder, CARD, MAX_FILE_BYTES)
-    draft = Draft(
-        name=manifest.name,
-        model=known.model,
-        input=manifest.input,
-        preprocessing=manifest.preprocessing,
-        vocabulary=manifest.vocabulary,
-        thresholds=manifest.thresholds,
-        parents=manifest.parents,
-        related_names=known.related.names,
-        related_matrix=known.related.matrix,
-        metrics=manifest.metrics,
-        provenance=manifest.provenance,
-        related=manifest.related,
-        spam=judge,
-        created_at=manifest.created_at,
-    )
-    return write(folder, draft, (card or b"").decode(errors="replace"))
+def _spam_content(judge: SpamJudge) -> bytes:
+    return json.dumps(judge.to_json(), separators=(",", ":")).encode()
 
 
-def _manifest_text(draft: Draft, contents: Mapping[str, bytes]) -> str:
-    files = {
-        name: {"sha256": hashlib.sha256(contents[name]).hexdigest(), "bytes": len(contents[name])}
-        for name in (MODEL, RELATED, SPAM)
-        if name in contents
-    }
-    manifest = {
+def _entries(draft: Draft) -> dict[str, Any]:
+    """The manifest, without its files."""
+    return {
         "format": FORMAT,
         "name": draft.name,
         "version": version_of(draft.name, hashlib.sha256(draft.model).hexdigest()),
@@ -188,11 +183,9 @@ def _manifest_text(draft: Draft, contents: Mapping[str, bytes]) -> str:
         "thresholds": list(draft.thresholds),
         "parents": dict(draft.parents),
         "related": draft.related.model_dump(),
-        "files": files,
         "metrics": dict(draft.metrics),
         "provenance": draft.provenance.model_dump(),
     }
-    return json.dumps(manifest, indent=2) + "\n"
 
 
 def _manifest(content: bytes) -> Manifest:

@@ -12,7 +12,7 @@ from pydantic import (
     model_validator,
 )
 
-from shared.domain.related import CUTOFF, LIMIT, Measure
+from shared.domain.related import CUTOFF, LIMIT, MINIMUM_SUPPORT, Measure
 
 FORMAT = 1
 #: The ways of making pixels that this code has; `worker.decode.pixels` implements them.
@@ -58,6 +58,11 @@ class RelatedSettings(Checked):
     measure: Measure = "cosine"
     minimum_support: Annotated[int, Field(ge=1)] = 1  #: products a pair of tags is seen on
     normalised: bool = False  #: the mean over the given tags, not the paper's sum
+
+
+#: What a new model recommends by. The mean, because with a sum the paper's cutoff lets everything
+#: through as soon as a listing has a few tags.
+SERVED = RelatedSettings(normalised=True, minimum_support=MINIMUM_SUPPORT)
 
 
 class Provenance(Checked):

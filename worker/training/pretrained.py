@@ -14,10 +14,10 @@ import tensorflow as tf
 from keras import layers, ops
 from numpy.typing import NDArray
 
+from worker.dataset.catalogue import parents_of
 from worker.network import heads
 from worker.network.body import Body, application, headless_file, pooled
 from worker.training import losses
-from worker.training.catalogue import parents_of
 from worker.training.examples import FeatureExamples
 from worker.training.features import make_features
 from worker.training.fit import Fitted

@@ -17,14 +17,15 @@ from shared.domain.related import RelatedTags
 from shared.domain.spam import SpamJudge
 from shared.domain.thresholds import FittedThresholds, fit_for_hamming, fit_single
 from shared.settings import Settings
-from worker.judging import spam_fit
+from worker.dataset.catalogue import parents_of, related_of
 from worker.judging.report import judge
+from worker.judging.spam import products_of
 from worker.model.artifact import Artifact, Draft, write
-from worker.model.manifest import InputSize, Provenance
+from worker.model.manifest import SERVED, InputSize, Provenance
 from worker.model.tagger import Tagger
+from worker.training import spam
 from worker.training.balance import with_untagged
 from worker.training.card import CardFacts, model_card
-from worker.training.catalogue import SERVED, parents_of, related_of
 from worker.training.cluster import join, precision
 from worker.training.export import Exported, export
 from worker.training.fit import Progress
@@ -244,8 +245,8 @@ def _spam_judge(
     draft: Draft, prepared: Prepared, scores: NDArray[np.float32], seed: int
 ) -> SpamJudge | None:
     """By the scores of the validation photos; None where too few products say what they are."""
-    return spam_fit.fit(
-        spam_fit.products_of(prepared.photos(prepared.validation), scores),
+    return spam.fit(
+        products_of(prepared.photos(prepared.validation), scores),
         draft.vocabulary,
         np.array(draft.thresholds, np.float32),
         draft.parents,

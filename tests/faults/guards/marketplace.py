@@ -207,7 +207,7 @@ MARKETPLACE: Final = [
     Mutation(
         "REVIEW",
         "forms carry the session's own token",
-        "review/door.py",
+        "review/auth.py",
         "if not hmac.compare_digest(given, session.csrf.encode()):",
         "if False:",
         _ATTACKERS + "test_a_form_without_this_sessions_token_changes_nothing",
@@ -215,7 +215,7 @@ MARKETPLACE: Final = [
     Mutation(
         "REVIEW",
         "forms come from the page's own origin",
-        "review/guard.py",
+        "review/middleware.py",
         'if headers.getlist("origin") not in ([origin] for origin in self._origins):',
         "if False:",
         _ATTACKERS + "test_a_form_from_elsewhere_changes_nothing",
@@ -223,7 +223,7 @@ MARKETPLACE: Final = [
     Mutation(
         "REVIEW",
         "only this host's names",
-        "review/guard.py",
+        "review/middleware.py",
         'if headers.getlist("host") not in ([host] for host in self._hosts):',
         "if False:",
         _ATTACKERS + "test_a_name_that_dns_points_here_is_not_ours",
@@ -247,7 +247,7 @@ MARKETPLACE: Final = [
     Mutation(
         "REVIEW",
         "passwords are tried a few times a minute",
-        "review/door.py",
+        "review/auth.py",
         "wait_s = self._throttle.wait_s(name, now)",
         "wait_s = 0",
         _ATTACKERS

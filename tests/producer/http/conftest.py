@@ -1,7 +1,6 @@
 """An intake in this process, on a real socket."""
 
 import threading
-import time
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 
@@ -13,6 +12,7 @@ from producer.http.server import listen, make_server
 from shared.db.session import make_engine
 from shared.settings import Settings
 from tests.sender import SECRET, Sender
+from tests.waiting import wait_until
 
 Serve = Callable[..., Sender]
 
@@ -37,11 +37,12 @@ def _running(settings: Settings) -> Generator[Sender]:
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()
     sender = Sender(f"http://127.0.0.1:{listener.getsockname()[1]}")
-    deadline = time.monotonic() + 30
-    while not server.started or sender.get("/readyz").status != 200:
+
+    def ready() -> bool:
         assert thread.is_alive()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+        return server.started and sender.get("/readyz").status == 200
+
+    wait_until(ready)
     yield sender
     server.should_exit = True
     thread.join(60)

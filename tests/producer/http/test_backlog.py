@@ -1,6 +1,5 @@
 """The backlog is looked at now and then, and so is whether Postgres is there."""
 
-import time
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, closing
 
@@ -12,6 +11,7 @@ from producer.http.backlog import Backlog
 from shared.db.session import make_engine
 from shared.settings import Settings
 from tests.marketplace import claim_all, event, record, rows
+from tests.waiting import wait_until
 
 Look = Callable[..., Backlog]
 
@@ -24,17 +24,10 @@ def look(engine: Engine, settings: Settings) -> Generator[Look]:
         def start(**changes: object) -> Backlog:
             changed = settings.model_copy(update=changes)
             backlog = stack.enter_context(closing(Backlog(engine, changed)))
-            _wait_until(lambda: backlog.trouble is None)
+            wait_until(lambda: backlog.trouble is None)
             return backlog
 
         yield start
-
-
-def _wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_photos_that_wait_or_are_queued_count(
@@ -90,9 +83,9 @@ def test_it_waits_for_a_connection_however_long_and_goes_on(settings: Settings) 
         settings.model_copy(update={"statement_timeout_s": 0.3}), role="intake", connections=1
     )
     with engine.connect(), closing(Backlog(engine, settings)) as backlog:
-        _wait_until(lambda: "no connection" in (backlog.trouble or ""))
+        wait_until(lambda: "no connection" in (backlog.trouble or ""))
         engine.dispose(close=False)  # a pool of its own, with a connection that is free
-        _wait_until(lambda: backlog.trouble is None)
+        wait_until(lambda: backlog.trouble is None)
     engine.dispose()
 
 
@@ -108,9 +101,9 @@ def test_what_nobody_thought_of_is_logged_and_looked_past(
     listen(engine, "checkout", check_out)
     try:
         with closing(Backlog(engine, settings)) as backlog:
-            _wait_until(lambda: backlog.trouble == "unexpected: KeyError")
+            wait_until(lambda: backlog.trouble == "unexpected: KeyError")
             odd = False
-            _wait_until(lambda: backlog.trouble is None)
+            wait_until(lambda: backlog.trouble is None)
     finally:
         remove(engine, "checkout", check_out)
     said = capsys.readouterr().out
@@ -125,4 +118,4 @@ def test_old_deliveries_are_purged_along_the_way(look: Look, engine: Engine) -> 
             " ('new', 'x', now())"
         )
     look()
-    _wait_until(lambda: rows(engine, "SELECT webhook_id FROM webhook_delivery") == [("new",)])
+    wait_until(lambda: rows(engine, "SELECT webhook_id FROM webhook_delivery") == [("new",)])

@@ -1,6 +1,5 @@
 """Requests are recorded together, each for itself, and answered after the commit."""
 
-import time
 from collections.abc import Generator
 from concurrent.futures import wait
 
@@ -14,6 +13,7 @@ from producer.http.recorder import THREADS, Delivery, Recorded, Recorder, Submis
 from shared.db.session import make_engine
 from shared.settings import Settings
 from tests.marketplace import NOON, rows
+from tests.waiting import wait_until
 
 _WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 
@@ -43,10 +43,7 @@ def _held_up(recorder: Recorder, engine: Engine, *submissions: Submission) -> No
         first = [_submission(f"first-{number}") for number in range(THREADS)]
         for number, submission in enumerate(first, start=1):
             recorder.submit(submission)
-            deadline = time.monotonic() + 30
-            while rows(engine, _WAITING) != [(number,)]:
-                assert time.monotonic() < deadline
-                time.sleep(0.01)
+            wait_until(lambda number=number: rows(engine, _WAITING) == [(number,)])
         for submission in submissions:
             recorder.submit(submission)
         assert not any(submission.outcome.done() for submission in [*first, *submissions])

@@ -8,7 +8,8 @@ from sqlalchemy import Engine
 
 from tests.marketplace import rows
 from tests.producer.http.conftest import Serve
-from tests.sender import BATCHED, Sender, envelope, signature, wait_until
+from tests.sender import BATCHED, Sender, envelope, signature
+from tests.waiting import wait_until
 
 
 def _begin(sender: Sender, body: bytes, sent: int) -> socket.socket:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from shared.domain import wilson
 from shared.domain.scores import hamming_score
 from shared.domain.thresholds import (
     GRID,
@@ -16,7 +17,6 @@ from shared.domain.thresholds import (
     fit_for_hamming,
     fit_per_tag,
     fit_single,
-    wilson_lower_bound,
 )
 
 
@@ -109,22 +109,6 @@ def test_a_tag_with_few_positives_gets_the_common_threshold_and_is_named() -> No
         assert fitted.values[1] == np.float32(fitted.common)
 
 
-@given(answers=st.integers(1, 5000), share=st.floats(0, 1))
-@settings(deadline=None)
-def test_the_lower_bound_is_wilsons(answers: int, share: float) -> None:
-    hits = round(share * answers)
-    found = wilson_lower_bound(np.array([float(hits)]), np.array([float(answers)]))[0]
-    # The share that lies so low that what was seen is z standard errors above it.
-    spread = 1.6448536 * np.sqrt(found * (1 - found) / answers)
-    assert found + spread == pytest.approx(hits / answers, abs=1e-6)
-    assert 0 <= found <= hits / answers
-    assert (found == 0) == (hits == 0)
-
-
-def test_the_lower_bound_of_nothing_is_nothing() -> None:
-    assert wilson_lower_bound(np.array([0.0]), np.array([0.0])).tolist() == [0]
-
-
 def test_a_wanted_precision_is_kept_by_its_lower_bound_with_as_much_recall_as_that_leaves() -> None:
     scores = _column([0.9] * 100 + [0.6] * 40 + [0.3] * 100)
     truth = _column([1] * 100 + [1] * 36 + [0] * 104) > 0
@@ -213,7 +197,7 @@ def test_a_kept_precision_is_kept_and_one_cut_lower_would_not_keep_it(
         given = scores[:, 0] >= cut
         hits, answers = (given & truth[:, 0]).sum(), given.sum()
         return bool(
-            wilson_lower_bound(np.array([float(hits)]), np.array([float(answers)]))[0] >= precision
+            wilson.lower_bound(np.array([float(hits)]), np.array([float(answers)]))[0] >= precision
         )
 
     lower = [cut for cut in cuts if 0 < cut < fitted.values[0]]

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tarfile
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +23,7 @@ from PIL import Image
 from shared.errors import DatasetError, SetupError
 from shared.settings import PhotoLimits
 from tests.origins import Behaviour, Origin, answer
+from tests.waiting import wait_until
 from tests.worker.dataset.prepared import parquet_row, write_parquet
 from worker.dataset import fetch_shard
 from worker.dataset.download import Progress, download
@@ -392,9 +392,7 @@ def test_killed_and_started_again_it_fetches_no_photo_of_a_finished_shard_twice(
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as process:
-        deadline = time.monotonic() + 50
-        while len(list(folder.glob("shards/*.tar"))) < 3 and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_until(lambda: len(list(folder.glob("shards/*.tar"))) >= 3)
         process.send_signal(signal.SIGKILL)
     killed.set()
     finished = sorted(folder.glob("shards/*.tar"))

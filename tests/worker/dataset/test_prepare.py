@@ -6,13 +6,13 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from shared.errors import DatasetError
+from tests.waiting import wait_until
 from tests.worker.dataset.catalogues import EVERYTHING, Run, photo_url, product, write_lines
 from worker.dataset.prepare import PrepareRequest, Sampling, prepare
 
@@ -274,9 +274,7 @@ def test_a_killed_prepare_leaves_nothing_that_looks_finished_and_the_next_one_cl
     command = [sys.executable, "tagger.py", "dataset", "prepare", "--metadata", str(metadata)]
     child = subprocess.Popen([*command, "--out", str(tmp_path / "out")])
     unfinished = tmp_path / ".out.unfinished"
-    deadline = time.monotonic() + 60
-    while not unfinished.exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_until(unfinished.exists)
     few = write_lines(tmp_path / "few.json", _shop(10))
     with pytest.raises(DatasetError, match="by another process"):
         prepare(PrepareRequest(out=tmp_path / "out", metadata=(few,)))

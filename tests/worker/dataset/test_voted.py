@@ -14,7 +14,7 @@ from shared.db import votes
 from shared.db.votes import TAG, Verdict, Vote
 from shared.errors import DatasetError
 from shared.settings import Settings
-from tests.review.conftest import listing
+from tests.marketplace import listing
 from tests.worker.dataset.catalogues import write_lines
 from worker.dataset.labelled import read_dataset
 from worker.dataset.voted import tag_paths, write_voted

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.worker.fetch.fetching import leave_alone
 from worker.fetch.breaker import TRIALS, Breaker, Opening, Rules
 
 RULES = Rules(failures=5, rest_s=5, max_rest_s=300, max_named_s=3600)
@@ -20,13 +21,6 @@ def _known(*, at: float = 0.0) -> Breaker:
 
 def _fail(breaker: Breaker, now: float, times: int = 1, *, waited_s: float = math.inf) -> bool:
     opened = [breaker.fail(now, began_at=now, waited_s=waited_s) for _ in range(times)]
-    return opened[-1]
-
-
-def leave_alone(breaker: Breaker, now: float, seconds: float) -> bool:
-    """The host of five photos, or two, wants to be asked again after so long."""
-    times = 2 if breaker.stranger else 5
-    opened = [breaker.fail(now, began_at=now, named_s=seconds) for _ in range(times)]
     return opened[-1]
 
 

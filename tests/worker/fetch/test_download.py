@@ -36,7 +36,6 @@ from shared.errors import (
     Unreachable,
     Unresolvable,
 )
-from shared.settings import Settings
 from tests.origins import (
     Behaviour,
     Origin,
@@ -49,24 +48,12 @@ from tests.origins import (
     redirect,
     reset,
 )
+from tests.worker.fetch.fetching import PHOTO, make_settings
 from worker.fetch.answer import MAX_RETRY_AFTER_S, retry_after_s
 from worker.fetch.call import Download
 from worker.fetch.download import Downloader
 
-PHOTO = b"\xff\xd8 a photo \xff\xd9" * 100
 OK = b"HTTP/1.1 200 OK\r\n"
-
-
-def make_settings(*ports: int, **changes: object) -> Settings:
-    values: dict[str, object] = {
-        "DATABASE_URL": "postgresql://unused",
-        "REDIS_URL": "redis://unused",
-        "allow_private_hosts": True,
-        "allowed_ports": frozenset({80, 443, *ports}),
-        "max_photo_bytes": 1 << 20,
-        **changes,
-    }
-    return Settings(_env_file=None, **values)  # pyright: ignore[reportCallIssue, reportArgumentType]
 
 
 @pytest.fixture

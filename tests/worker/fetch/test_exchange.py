@@ -8,7 +8,7 @@ import pytest
 
 from shared.errors import BadResponse, FetchError
 from tests.origins import Behaviour, Origin, answer, raw
-from tests.worker.fetch.test_download import make_settings
+from tests.worker.fetch.fetching import make_settings
 from worker.fetch.call import Download
 from worker.fetch.download import Downloader
 

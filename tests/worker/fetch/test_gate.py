@@ -2,8 +2,7 @@
 
 import pytest
 
-from tests.worker.fetch.test_breaker import leave_alone
-from tests.worker.fetch.test_download import make_settings
+from tests.worker.fetch.fetching import leave_alone, make_settings
 from worker.fetch.gate import Gate, Limits
 
 

@@ -28,8 +28,7 @@ from shared.errors import (
     Unresolvable,
 )
 from shared.settings import Settings
-from tests.worker.fetch.test_breaker import leave_alone
-from tests.worker.fetch.test_download import make_settings
+from tests.worker.fetch.fetching import leave_alone, make_settings
 from worker.fetch.gates import MAX_HOSTS, Gates
 from worker.fetch.notices import Notice, NoticeBoard
 

@@ -15,7 +15,7 @@ import pytest
 
 from tests import namespace
 from tests.origins import Origin, answer
-from tests.worker.fetch.test_download import make_settings
+from tests.worker.fetch.fetching import make_settings
 from tests.worker.fetch.test_rebinding import PUBLIC
 from worker.fetch import lookups
 from worker.fetch.call import Download

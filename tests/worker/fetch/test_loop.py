@@ -9,7 +9,7 @@ import pytest
 
 from shared.errors import FetchError, TooSlow
 from tests.origins import Behaviour, Origin, after, answer, hang
-from tests.worker.fetch.test_download import PHOTO, make_settings
+from tests.worker.fetch.fetching import PHOTO, make_settings
 from worker.fetch.call import Download
 from worker.fetch.download import Downloader
 

@@ -11,6 +11,7 @@ from redis import Redis
 
 from dev.services import Services
 from shared.settings import Settings
+from tests.waiting import wait_until
 from worker.fetch.breaker import Opening
 from worker.fetch.notices import Known, Notice, NoticeBoard
 
@@ -47,10 +48,7 @@ def test_who_has_work_for_a_host_is_counted_until_it_is_silent(settings: Setting
     boards = [NoticeBoard(settings) for _ in range(4)]
     assert [_known(board, _seen()).processes for board in boards] == [1, 2, 3, 4]
     assert _known(boards[0], _seen()).processes == 4
-    deadline = time.monotonic() + 30
-    while _known(boards[0], _seen()).processes > 1:
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
+    wait_until(lambda: _known(boards[0], _seen()).processes == 1)
 
 
 def test_a_later_answer_to_anybody_ends_a_hosts_rest(settings: Settings) -> None:

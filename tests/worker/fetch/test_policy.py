@@ -9,7 +9,7 @@ from shared.domain.host import hosts_from_commas
 from shared.errors import BadUrl, BlockedHost, FetchError
 from shared.settings import PhotoLimits
 from tests.origins import Origin, answer, redirect
-from tests.worker.fetch.test_download import PHOTO, make_settings
+from tests.worker.fetch.fetching import PHOTO, make_settings
 from worker.fetch.call import Download
 from worker.fetch.download import Downloader
 from worker.fetch.policy import check_hop

@@ -13,7 +13,7 @@ from dev.services import Services
 from shared.errors import FetchError, HostResting, NotFound, OriginUnavailable, Overdue, TooSlow
 from shared.settings import Settings
 from tests.origins import Behaviour, Origin, after, answer, hang, raw, redirect, reset
-from tests.worker.fetch.test_download import PHOTO, make_settings
+from tests.worker.fetch.fetching import PHOTO, make_settings
 from worker.fetch.call import Download
 from worker.fetch.download import Downloader
 from worker.fetch.notices import NoticeBoard

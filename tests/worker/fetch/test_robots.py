@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from shared.errors import Disallowed, FetchError
 from tests.origins import Origin, raw, redirect
-from tests.worker.fetch.test_download import make_settings
+from tests.worker.fetch.fetching import make_settings
 from worker.fetch.call import Download
 from worker.fetch.download import Downloader
 from worker.fetch.robots import forbidding_rule, product_token

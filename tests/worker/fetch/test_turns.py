@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import FetchError, HostResting, Overdue, TooSlow
-from tests.worker.fetch.test_breaker import leave_alone
-from tests.worker.fetch.test_download import make_settings
+from tests.worker.fetch.fetching import leave_alone, make_settings
 from worker.fetch.breaker import TRIALS
 from worker.fetch.call import Call, Errand
 from worker.fetch.gates import Gates

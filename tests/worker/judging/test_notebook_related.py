@@ -12,8 +12,8 @@ from sklearn.metrics.pairwise import cosine_similarity
 
 from shared.domain.related import RelatedTags
 from tests.worker.judging.filed import filed
+from worker.dataset.catalogue import related_of
 from worker.judging.notebook_related import NotebookRelated, notebook_related, notebook_tokens
-from worker.training.catalogue import related_of
 
 # Hubs go with cables, lenses with cameras; in order of first sight hubs come first.
 CATALOGUE = [

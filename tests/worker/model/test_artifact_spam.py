@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared.errors import ArtifactError
-from tests.shared.domain.test_spam import JUDGE
+from tests.judge import JUDGE
 from tests.worker.model.drafts import draft
 from worker.model.artifact import load, write, write_spam
 from worker.model.registry import decision_of

@@ -8,8 +8,7 @@ import pytest
 
 from tests.worker.model.drafts import draft
 from worker.model.artifact import Artifact, load, write
-from worker.model.manifest import MANIFEST, RelatedSettings
-from worker.training.catalogue import SERVED
+from worker.model.manifest import MANIFEST, SERVED, RelatedSettings
 
 MATRIX = np.array([[1, 0.5, 0.3], [0.5, 1, 0.3], [0.3, 0.3, 1]], np.float32)
 GIVEN = ["cables", "headphones"]

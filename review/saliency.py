@@ -2,16 +2,16 @@
 
 import hashlib
 import threading
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Engine, Row, text
 
+from review.lru import Lru
 from review.occlusion import Occlusion, occlude
-from review.photos import PhotoDesk
+from review.photos import PhotoProxy
 from shared.db import models
-from shared.errors import ArtifactError, ModelError
+from shared.errors import ArtifactError, Unseen
 from shared.settings import Settings
 from worker.decode.pixels import to_pixels
 from worker.model.artifact import Artifact
@@ -24,7 +24,7 @@ _MAPS: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class Saliency:
     """What was found out about a photo and a tag."""
 
     occlusion: Occlusion
@@ -32,26 +32,20 @@ class Sight:
     changed: bool  #: the photo is not the one that was tagged
 
 
-class Unseen(ModelError):
-    """There is no telling where the model looked."""
-
-    code = "unseen"
-
-
-class Sights:
+class SaliencyMaps:
     """Answers one question after the other: each takes a model some hundred milliseconds."""
 
-    def __init__(self, engine: Engine, settings: Settings, desk: PhotoDesk) -> None:
+    def __init__(self, engine: Engine, settings: Settings, photos: PhotoProxy) -> None:
         """Loads nothing yet."""
         self._engine = engine
         self._settings = settings
-        self._desk = desk
+        self._photos = photos
         self._store = ModelStore(settings)
         self._lock = threading.Lock()
-        self._models: OrderedDict[int, tuple[Artifact, Tagger]] = OrderedDict()
-        self._maps: OrderedDict[tuple[int, int, str], Sight] = OrderedDict()
+        self._models: Lru[int, tuple[Artifact, Tagger]] = Lru(_MODELS)
+        self._maps: Lru[tuple[int, bytes, int, str], Saliency] = Lru(_MAPS)
 
-    def look(self, photo_id: int, tag: str) -> Sight:
+    def look(self, photo_id: int, tag: str) -> Saliency:
         """What hiding parts of a photo does to the score of a tag.
 
         Raises:
@@ -69,22 +63,21 @@ class Sights:
             )
         if row is None or model is None:
             raise Unseen("no model has looked at it")
-        key = (photo_id, model.id, tag)
+        tagged_sha256 = bytes(row.content_sha256 or b"")
+        key = (photo_id, tagged_sha256, model.id, tag)
         known = self._maps.get(key)
         if known is not None:
             return known
-        body = self._desk.body(row.url)
+        body = self._photos.body(row.url)
         with self._lock:
             artifact, tagger = self._model(model)
-            sight = self._sight(body, row, artifact, tagger, tag)
-            self._maps[key] = sight
-            if len(self._maps) > _MAPS:
-                self._maps.popitem(last=False)
-        return sight
+            found = self._occlusion(body, artifact, tagger, tag)
+        changed = hashlib.sha256(body).digest() != tagged_sha256
+        saliency = Saliency(found, artifact.version, changed)
+        self._maps.put(key, saliency)
+        return saliency
 
-    def _sight(
-        self, body: bytes, row: Row[Any], artifact: Artifact, tagger: Tagger, tag: str
-    ) -> Sight:
+    def _occlusion(self, body: bytes, artifact: Artifact, tagger: Tagger, tag: str) -> Occlusion:
         if tag not in artifact.vocabulary:
             raise Unseen(f"{artifact.version} knows no such tag")
         size = artifact.manifest.input
@@ -96,17 +89,16 @@ class Sights:
             min_photo_elements=self._settings.min_photo_elements,
             preprocessing=artifact.manifest.preprocessing,
         )
-        found = occlude(pixels, tagger.scores, artifact.vocabulary.index(tag))
-        changed = hashlib.sha256(body).digest() != bytes(row.content_sha256 or b"")
-        return Sight(found, artifact.version, changed)
+        return occlude(pixels, tagger.scores, artifact.vocabulary.index(tag))
 
     def _model(self, row: Row[Any]) -> tuple[Artifact, Tagger]:
-        if row.id not in self._models:
-            try:
-                artifact = self._store.open_registered(row)
-                self._models[row.id] = artifact, Tagger(artifact)
-            except ArtifactError as error:
-                raise Unseen(f"its model is not to be had: {error.detail}") from None
-            if len(self._models) > _MODELS:
-                self._models.popitem(last=False)
-        return self._models[row.id]
+        known = self._models.get(row.id)
+        if known is not None:
+            return known
+        try:
+            artifact = self._store.open_registered(row)
+            loaded = artifact, Tagger(artifact)
+        except ArtifactError as error:
+            raise Unseen(f"its model is not to be had: {error.detail}") from None
+        self._models.put(row.id, loaded)
+        return loaded

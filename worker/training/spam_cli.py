@@ -13,7 +13,7 @@ from shared.errors import DatasetError, SetupError
 from shared.extras import needing_extra
 
 if TYPE_CHECKING:
-    from worker.judging.spam_fit import Products
+    from worker.judging.spam import Products
     from worker.model.artifact import Artifact
 
 
@@ -33,13 +33,14 @@ def spam(
     """
     with needing_extra("train"):  # and seconds to import
         from worker.decode import pixels  # noqa: PLC0415
-        from worker.judging import spam_fit, spam_report  # noqa: PLC0415
+        from worker.judging import spam_report  # noqa: PLC0415
         from worker.model import artifact as artifacts  # noqa: PLC0415
+        from worker.training import spam as training  # noqa: PLC0415
     pixels.configure()
     artifact = artifacts.load(model)
     judge = artifact.spam
     if fit:
-        judge = spam_fit.fit(
+        judge = training.fit(
             _products(data, "validation", artifact, seed),
             artifact.vocabulary,
             artifact.thresholds,
@@ -49,7 +50,7 @@ def spam(
         )
     if judge is None:
         raise DatasetError(
-            f"no judge: too few names with {spam_fit.MIN_PRODUCTS} products, or none precise enough"
+            f"no judge: too few names with {training.MIN_PRODUCTS} products, or none precise enough"
             if fit
             else f"{artifact.version} has no judge of spam yet: --fit makes one"
         )
@@ -70,7 +71,7 @@ def spam(
 def _products(data: Path, part: Any, artifact: "Artifact", seed: int) -> "Products":
     from worker.dataset.labelled import read_dataset  # noqa: PLC0415
     from worker.judging.labelled_scores import choose, score  # noqa: PLC0415
-    from worker.judging.spam_fit import products_of  # noqa: PLC0415
+    from worker.judging.spam import products_of  # noqa: PLC0415
 
     chosen = choose(read_dataset(data), part, seed, ()).judged
     with Progress(console=Console(stderr=True), transient=True) as progress:

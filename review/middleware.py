@@ -31,7 +31,7 @@ _HEADERS: Final = {
 }
 
 
-class Guard:
+class SecurityMiddleware:
     """An ASGI application in front of another."""
 
     def __init__(self, app: ASGIApp, origins: Iterable[str]) -> None:

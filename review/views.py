@@ -8,14 +8,15 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from review import pages
-from review.listing import Listing, Photo, flag_kinds, photo_url, read_cards, read_listing
-from review.photos import LARGE, SMALL, PhotoDesk
-from review.place import Place, read_id
+from review.cards import flag_kinds, read_cards
+from review.listing import Listing, Photo, photo_url, read_listing
+from review.photos import LARGE, SMALL, PhotoProxy
 from review.precision import precisions
 from review.queue import following, preceding
+from review.queue_position import QueuePosition, read_id
 from review.reasons import sentence, sentence_of
 from review.reviewers import Session
-from review.sight import Sight, Sights
+from review.saliency import Saliency, SaliencyMaps
 from review.thresholds import thresholds
 from shared.db import models, votes
 from shared.db.decisions import Decisions
@@ -33,25 +34,25 @@ _VERSIONS: Final = 50
 _PICTURE_S: Final = 300
 
 
-class Desk:
+class Views:
     """Answers to those who are signed in. Any thread may call it."""
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
         """Fetches and loads nothing yet."""
         self._engine = engine
         self._decisions = Decisions()
-        self._photos = PhotoDesk(settings)
-        self._sights = Sights(engine, settings, self._photos)
+        self._photos = PhotoProxy(settings)
+        self._saliency = SaliencyMaps(engine, settings, self._photos)
 
     def close(self) -> None:
         """Closes the connections to photos' hosts."""
         self._photos.close()
 
-    def queue(self, place: Place, session: Session) -> Response:
+    def queue(self, position: QueuePosition, session: Session) -> Response:
         """A page of listings that wait for a vote."""
         with self._engine.connect() as connection:
             keys = following(
-                connection, place, session.reviewer_id, self._decisions, limit=_PAGE + 1
+                connection, position, session.reviewer_id, self._decisions, limit=_PAGE + 1
             )
             cards = read_cards(connection, [key.listing_id for key in keys[:_PAGE]])
             tags = thresholds(connection, self._decisions)
@@ -59,35 +60,37 @@ class Desk:
         return pages.page(
             "queue.html",
             session=session,
-            place=place,
+            position=position,
             kinds=kinds,
             tags=[*tags],
             rows=[
-                (key, place.at(key), cards[key.listing_id])
+                (key, position.at(key), cards[key.listing_id])
                 for key in keys[:_PAGE]
                 if key.listing_id in cards
             ],
-            more=place.at(keys[_PAGE - 1]) if len(keys) > _PAGE else None,
+            more=position.at(keys[_PAGE - 1]) if len(keys) > _PAGE else None,
         )
 
-    def next(self, place: Place, session: Session) -> Response:
+    def next(self, position: QueuePosition, session: Session) -> Response:
         """On to the next listing that waits."""
         with self._engine.connect() as connection:
-            found = following(connection, place, session.reviewer_id, self._decisions, limit=1)
+            found = following(connection, position, session.reviewer_id, self._decisions, limit=1)
         if not found:
-            return RedirectResponse(f"/{place.at(None).query()}", 303)
-        return RedirectResponse(f"/listing/{found[0].listing_id}{place.at(found[0]).query()}", 303)
+            return RedirectResponse(f"/{position.at(None).query()}", 303)
+        return RedirectResponse(
+            f"/listing/{found[0].listing_id}{position.at(found[0]).query()}", 303
+        )
 
-    def previous(self, place: Place) -> Response:
+    def previous(self, position: QueuePosition) -> Response:
         """Back to the listing before."""
         with self._engine.connect() as connection:
-            found = preceding(connection, place, self._decisions)
+            found = preceding(connection, position, self._decisions)
         if found is None:
-            return RedirectResponse(f"/{place.at(None).query()}", 303)
-        return RedirectResponse(f"/listing/{found.listing_id}{place.at(found).query()}", 303)
+            return RedirectResponse(f"/{position.at(None).query()}", 303)
+        return RedirectResponse(f"/listing/{found.listing_id}{position.at(found).query()}", 303)
 
     def listing(
-        self, listing_id: int, place: Place, session: Session, asked: Mapping[str, str]
+        self, listing_id: int, position: QueuePosition, session: Session, asked: Mapping[str, str]
     ) -> Response:
         """One listing. `photo` in the query is the photo to show, `where` the tag to explain."""
         with self._engine.connect() as connection:
@@ -96,25 +99,25 @@ class Desk:
             raise HTTPException(404)
         photo = _chosen(listing, asked.get("photo", ""))
         where = asked.get("where", "")
-        sight, unseen = self._seen(photo, where)
+        saliency, unseen = self._looked(photo, where)
         return pages.page(
             "listing.html",
             session=session,
-            place=place,
+            position=position,
             listing=listing,
             photo=photo,
             gone=_gone(photo),
             where=where,
-            sight=sight,
+            saliency=saliency,
             unseen=unseen,
-            undo=place.fields,
+            undo=position.fields,
         )
 
-    def _seen(self, photo: Photo | None, where: str) -> tuple[Sight | None, str]:
+    def _looked(self, photo: Photo | None, where: str) -> tuple[Saliency | None, str]:
         if not where or photo is None:
             return None, ""
         try:
-            return self._sights.look(photo.id, where), ""
+            return self._saliency.look(photo.id, where), ""
         except PhotoError as error:
             return None, f"{error.code}: {sentence(error)}"
 
@@ -127,11 +130,11 @@ class Desk:
             return pages.missing_photo(error.code, sentence(error), small=small)
         return _picture(body)
 
-    def sight(self, photo_id: int, tag: str) -> Response:
+    def saliency(self, photo_id: int, tag: str) -> Response:
         """A photo, dark where hiding it did nothing to the tag's score."""
         url = self._url(photo_id)
         try:
-            heat = self._sights.look(photo_id, tag).occlusion.heat
+            heat = self._saliency.look(photo_id, tag).occlusion.heat
             body = self._photos.lit_up(url, heat, LARGE)
         except PhotoError as error:
             return pages.missing_photo(error.code, sentence(error), small=False)
@@ -161,7 +164,7 @@ class Desk:
             verdict = Verdict(form.get("verdict", ""))
         except ValueError:
             raise HTTPException(400, "A vote accepts or rejects.") from None
-        kind, subject = form.get("kind_of", ""), form.get("subject", "")
+        kind, subject = form.get("subject_kind", ""), form.get("subject", "")
         if kind == TAG:
             subject = canonical(subject)
         vote = votes.Vote(session.reviewer_id, listing_id, kind, subject, verdict)
@@ -172,19 +175,19 @@ class Desk:
                 409, "The listing does not have that any more, or no tag is called so."
             )
         shown = {name: form[name] for name in ("photo", "where") if form.get(name)}
-        query = Place.of(form).query(**shown)
+        query = QueuePosition.of(form).query(**shown)
         return RedirectResponse(f"/listing/{listing_id}{query}#s{at + 1}", 303)
 
     def undo(self, form: dict[str, str], session: Session) -> Response:
         """Takes the newest vote back, and shows its listing."""
-        place = Place.of(form)
+        position = QueuePosition.of(form)
         with self._engine.begin() as connection:
             listing_id = votes.take_back(connection, session.reviewer_id)
         if listing_id is None:
-            return RedirectResponse(f"/{place.at(None).query()}", 303)
-        if place.key is None or place.key.listing_id != listing_id:
-            place = place.at(None)
-        return RedirectResponse(f"/listing/{listing_id}{place.query()}", 303)
+            return RedirectResponse(f"/{position.at(None).query()}", 303)
+        if position.key is None or position.key.listing_id != listing_id:
+            position = position.at(None)
+        return RedirectResponse(f"/listing/{listing_id}{position.query()}", 303)
 
     def _url(self, photo_id: int) -> str:
         with self._engine.connect() as connection:

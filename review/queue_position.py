@@ -1,4 +1,4 @@
-"""Where in the queue somebody is, and what of it he wants to see: as a URL's query (pure)."""
+"""Where in the queue somebody is, and what of it they want to see: as a URL's query (pure)."""
 
 import math
 import re
@@ -58,7 +58,7 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class QueuePosition:
     """Filters, and the listing that is looked at.
 
     Attributes:
@@ -83,7 +83,7 @@ class Place:
             Key.parse(given.get("key", "")),
         )
 
-    def at(self, key: Key | None) -> "Place":
+    def at(self, key: Key | None) -> "QueuePosition":
         """The same, elsewhere."""
         return replace(self, key=key)
 

@@ -7,19 +7,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.domain.related import (
-    MINIMUM_SHARE,
-    MINIMUM_SUPPORT,
-    Measure,
-    similarity_matrix,
-)
+from shared.domain.related import MINIMUM_SHARE, Measure, similarity_matrix
 from shared.domain.vocabulary import clean_segment, minimum_share, segments_of
 from worker.dataset.labelled import LabelledPhoto
-from worker.model.manifest import RelatedSettings
-
-#: What a new model recommends by. The mean, because with a sum the paper's cutoff lets everything
-#: through as soon as a listing has a few tags.
-SERVED = RelatedSettings(normalised=True, minimum_support=MINIMUM_SUPPORT)
 
 
 class Filed(Protocol):

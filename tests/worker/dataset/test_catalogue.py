@@ -7,8 +7,8 @@ import pytest
 
 from shared.domain.related import RelatedTags
 from tests.worker.training.shapes import row
+from worker.dataset.catalogue import parents_of, related_of
 from worker.dataset.labelled import LabelledPhoto, parse_row
-from worker.training.catalogue import parents_of, related_of
 
 
 def _photo(product: str, tags: list[str], *paths: list[str]) -> LabelledPhoto:

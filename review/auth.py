@@ -25,7 +25,7 @@ _MAX_COOKIE: Final = 100
 _HASHES: Final = 2
 
 
-class Door:
+class Auth:
     """Lets reviewers in. Any thread may call it."""
 
     def __init__(self, engine: Engine, settings: Settings, *, secure: bool) -> None:
