@@ -93,6 +93,10 @@ def _wait_for_tags(engine: Engine) -> None:
     wait_until(lambda: rows(engine, some) == [(True,)])
 
 
+def _wait_for_words(fleet: Fleet, name: str, words: str) -> None:
+    wait_until(lambda: words in fleet.log(name), otherwise=lambda: (name, fleet.log(name)))
+
+
 @pytest.mark.row("F14")
 def test_while_postgres_is_frozen_nothing_waits_for_ever(
     engine: Engine,
@@ -110,7 +114,7 @@ def test_while_postgres_is_frozen_nothing_waits_for_ever(
     servers.postgres.suspend()
     try:
         for name in ("relay", "worker"):
-            wait_until(lambda name=name: "timeout expired" in fleet.log(name))
+            _wait_for_words(fleet, name, "timeout expired")
     finally:
         servers.postgres.resume()
     aftermath.fault_is_over()
@@ -136,7 +140,7 @@ def test_while_postgres_has_no_connection_to_spare_all_wait_for_one(
     with _all_connections(settings):
         total = _start_all(fleet, photos, origin, tmp_path)
         for name in ("relay", "worker", "produce"):
-            wait_until(lambda name=name: "too many clients" in fleet.log(name))
+            _wait_for_words(fleet, name, "too many clients")
         time.sleep(3)
     aftermath.fault_is_over()
     aftermath.check(total)
