@@ -6,7 +6,7 @@ from typing import Final, TypeVar
 
 T = TypeVar("T")
 
-_LOOK_S: Final = 0.02
+_LOOK_S: Final = 0.05
 
 
 def wait_until(
