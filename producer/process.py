@@ -6,8 +6,9 @@ import threading
 
 from sqlalchemy.exc import DBAPIError
 
+from producer.consumer_group import connect
 from producer.relay import Relay
-from producer.stream import StreamIntake, connect
+from producer.stream import StreamIntake
 from shared import logs
 from shared.db.session import make_engine, worded
 from shared.errors import TaggerError
@@ -20,7 +21,7 @@ def main(arguments: list[str]) -> int:
     """Works until SIGTERM; the exit code says whether starting again makes sense.
 
     `arguments`: the supervisor's process id, then `relay`, or `stream` and the names of the
-    stream, the group and the consumer.
+    stream, the group and the consumer, and `passing` if nobody comes again under the last.
     """
     supervisor_pid, role, *names = arguments
     try:
@@ -44,10 +45,17 @@ def _relay(settings: Settings) -> Relay:
     return Relay(engine, Doorbell(make_app(settings), settings), settings)
 
 
-def _stream(settings: Settings, stream: str, group: str, consumer: str) -> StreamIntake:
-    engine = make_engine(settings, role="intake", connections=1)
+def _stream(
+    settings: Settings, stream: str, group: str, consumer: str, passing: str = ""
+) -> StreamIntake:
     return StreamIntake(
-        engine, connect(settings), settings, stream=stream, group=group, consumer=consumer
+        make_engine(settings, role="intake", connections=1),
+        connect(settings),
+        settings,
+        stream=stream,
+        group=group,
+        consumer=consumer,
+        passing=bool(passing),
     )
 
 
