@@ -118,10 +118,9 @@ class StreamIntake:
                 left: list[Left] = []
                 if not full:
                     if not alone:
-                        left = self._insist(lambda: self._member.left_by_namesake(_BATCH), stop)
-                        alone = not left
-                    if alone:
-                        left = self._insist(self._left_by_others, stop)
+                        left = self._insist(self._left_by_namesake, stop)
+                        alone = len(left) < _BATCH
+                    left = left or self._insist(self._left_by_others, stop)
                     self._record_left(left, stop)
                 if not left:
                     looked_at = time.monotonic()
@@ -129,6 +128,9 @@ class StreamIntake:
                 stop.wait(_PAUSE_S)
             elif not stop.is_set():
                 self._record(self._read(stop), stop)
+
+    def _left_by_namesake(self) -> list[Left]:
+        return self._member.left_by_namesake(_BATCH)
 
     def _left_by_others(self) -> list[Left]:
         return self._member.left_by_others(self._settings.stream_claim_s, _BATCH)

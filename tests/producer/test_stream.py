@@ -269,9 +269,9 @@ def test_a_missing_schema_ends_it_with_the_reason_and_costs_no_entry_anything(
 def test_a_broken_connection_to_the_stream_counts_nothing_against_an_entry(
     settings: Settings, engine: Engine, hurried: Engine, shop: Redis
 ) -> None:
-    _add(shop, event("L1"))
     with _running(_intake(hurried, settings)):
         with _locked(engine):
+            _add(shop, event("L1"))
             wait_until(lambda: _pending(shop) == 1)
             for _ in range(3):
                 shop.client_kill_filter(_type="normal", skipme=True)
