@@ -1,6 +1,7 @@
 """`tagger produce`, `tagger intake` and `tagger relay`."""
 
 import os
+import secrets
 import socket
 import stat
 import sys
@@ -122,7 +123,8 @@ def stream(
         "listing-tagger"
     ),
     consumer: Annotated[
-        str | None, typer.Option(help="What the group knows this process by.  [host's name]")
+        str | None,
+        typer.Option(help="What the group knows this intake by, and no other.  [one of its own]"),
     ] = None,
 ) -> None:
     """Take events out of a Redis Stream at TAGGER_STREAM_URL, or at REDIS_URL.
@@ -132,8 +134,10 @@ def stream(
     """
     settings = load_settings()
     logs.configure(settings, role="supervisor")
+    own = f"{socket.gethostname()}-{secrets.token_hex(4)}"
+    called = [consumer] if consumer else [own, "passing"]
     _supervise(
-        ["stream", name, group, consumer or socket.gethostname()],
+        ["stream", name, group, *called],
         grace_s=StreamIntake.longest_step_s(settings),
     )
 

@@ -2,8 +2,9 @@
 
 import sys
 
+from producer.consumer_group import connect
 from producer.relay import Relay
-from producer.stream import StreamIntake, connect
+from producer.stream import StreamIntake
 from shared.db.session import make_engine
 from shared.queue import Doorbell, make_app
 from shared.settings import Settings
@@ -14,7 +15,7 @@ def main(arguments: list[str]) -> int:
     """Works until SIGTERM; the exit code says whether starting again makes sense.
 
     `arguments`: the supervisor's process id, then `relay`, or `stream` and the names of the
-    stream, the group and the consumer.
+    stream, the group and the consumer, and `passing` if nobody comes again under the last.
     """
     supervisor, role, *names = arguments
     if role == "relay":
@@ -27,10 +28,17 @@ def _relay(settings: Settings) -> Relay:
     return Relay(engine, Doorbell(make_app(settings), settings), settings)
 
 
-def _stream(settings: Settings, stream: str, group: str, consumer: str) -> StreamIntake:
-    engine = make_engine(settings, role="intake", connections=1)
+def _stream(
+    settings: Settings, stream: str, group: str, consumer: str, passing: str = ""
+) -> StreamIntake:
     return StreamIntake(
-        engine, connect(settings), settings, stream=stream, group=group, consumer=consumer
+        make_engine(settings, role="intake", connections=1),
+        connect(settings),
+        settings,
+        stream=stream,
+        group=group,
+        consumer=consumer,
+        passing=bool(passing),
     )
 
 

@@ -1,57 +1,52 @@
 """Listing events out of a Redis Stream: read by a consumer group, recorded, then acknowledged."""
 
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false
-# redis-py's answers to stream commands carry no types; `_Entry` is where they meet ours.
-
 import json
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Final, TypeVar
 
 import structlog
-from redis import Redis, RedisError, ResponseError
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+from redis import Redis, RedisError
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from producer.consumer_group import Entry, Left, Member, refuses
 from producer.intake import Intake
 from producer.lines import Line
 from shared.db import photos
 from shared.db.retry import transient
 from shared.db.session import DATABASE_ERRORS, in_words
 from shared.domain.photo import Lane
-from shared.errors import EventError
-from shared.queue import check_url
+from shared.errors import EventError, SetupError
 from shared.settings import Settings
 from shared.watchdog import Watchdog
 
 log = structlog.get_logger()
 
+T = TypeVar("T")
+
 #: The field of an entry that holds the event.
 FIELD: Final = "event"
-#: Entries of one transaction: at the largest that an event may be, 100 MB.
+#: Entries of one transaction, and how many bytes of them: as many as the largest one of the read
+#: before lets expect.
 _BATCH: Final = 100
-#: How long one read waits for something new.
-_BLOCK_S: Final = 1.0
+_BATCH_BYTES: Final = 32 << 20
+#: How much of an entry without that field is shown.
+_SHOWN_BYTES: Final = 32 << 10
 #: How often others' abandoned entries, and the backlog, are looked for.
 _LOOK_S: Final = 5.0
 _PAUSE_S: Final = 1.0
 #: An entry whose reader died goes alone the next time, and nowhere after so many of them.
-MAX_DELIVERIES: Final = 5
+MAX_DEATHS: Final = 5
 #: How long a transaction is tried before the entries are held on to anew.
 _TRY_S: Final = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    id: str
-    fields: Mapping[bytes, bytes]
-    deliveries: int = 1  #: this one included
+class _Stopped(Exception):  # not an error
+    """`stop` was set while a server was away."""
 
 
 class StreamIntake:
@@ -70,6 +65,7 @@ class StreamIntake:
         stream: str,
         group: str,
         consumer: str,
+        passing: bool = False,
     ) -> None:
         """Does nothing yet.
 
@@ -79,15 +75,19 @@ class StreamIntake:
             settings: what an event may hold, and how long an entry may lie unacknowledged.
             stream: the stream's key; an empty one is made.
             group: the group's name; made if it is not there, to read from the beginning.
-            consumer: what the group knows this process by.
+            consumer: what the group knows this process by, and no other that runs.
+            passing: nobody comes again under that name; it leaves the group in the end.
         """
         self._intake = Intake(engine, settings, patience_s=_TRY_S)
         self._engine = engine
-        self._client = client
         self._settings = settings
-        self._stream, self._group, self._consumer = stream, group, consumer
+        self._stream, self._group = stream, group
+        self._member = Member(client, stream, group, consumer)
+        self._passing = passing
         self._watchdog = Watchdog(self.longest_step_s(settings))
         self._well: bool | None = None
+        self._full = False
+        self._most = 1  #: entries of the next read
 
     @staticmethod
     def longest_step_s(settings: Settings) -> float:
@@ -95,136 +95,152 @@ class StreamIntake:
         return 4 * (settings.silence_s + settings.connect_timeout_s)
 
     def run(self, stop: threading.Event) -> None:
-        """Works until `stop` is set; outlives both servers' absence."""
-        while not stop.is_set():
-            try:
-                self._follow(stop)
-            except (*DATABASE_ERRORS, RedisError, OSError) as error:
-                self._tell(error)
-                stop.wait(_PAUSE_S)
+        """Works until `stop` is set; outlives both servers' absence.
+
+        Raises:
+            DBAPIError: what time does not mend, such as a missing schema.
+            SetupError: the stream's server refuses.
+        """
+        with suppress(_Stopped):
+            self._follow(stop)
+        if self._passing:
+            with suppress(RedisError, OSError), self._watchdog.watching():
+                self._member.leave()
 
     def _follow(self, stop: threading.Event) -> None:
-        with self._watchdog.watching():
-            self._join()
-            own = self._read("0", _BATCH)
-        while own and not stop.is_set():  # what this consumer had in hand when it ended last
-            self._record_suspects(own, stop)
-            with self._watchdog.watching():
-                own = self._read("0", _BATCH)
+        self._insist(self._member.join, stop)
         looked_at = float("-inf")
-        full = False
+        full = alone = False
         while not stop.is_set():
-            with self._watchdog.watching():
-                if time.monotonic() - looked_at >= _LOOK_S:
-                    full = self._is_full(full)
-                    looked_at = time.monotonic()
-                    abandoned = [] if full else self._take_over()
-                else:
-                    abandoned = []
+            if time.monotonic() - looked_at >= _LOOK_S:
+                full = self._insist(self._is_full, stop)
                 self._tell(None)
+                left: list[Left] = []
+                if not full:
+                    if not alone:
+                        left = self._insist(self._left_by_namesake, stop)
+                        alone = len(left) < _BATCH
+                    left = left or self._insist(self._left_by_others, stop)
+                    self._record_left(left, stop)
+                if not left:
+                    looked_at = time.monotonic()
             if full:
                 stop.wait(_PAUSE_S)
-                continue
-            self._record_suspects(abandoned, stop)
-            with self._watchdog.watching():
-                new = self._read(">", _BATCH, block_ms=round(_BLOCK_S * 1000))
-            self._record(new, stop)
+            elif not stop.is_set():
+                self._record(self._read(stop), stop)
 
-    def _join(self) -> None:
-        try:
-            self._client.xgroup_create(self._stream, self._group, id="0", mkstream=True)
-        except ResponseError as error:
-            if not str(error).startswith("BUSYGROUP"):
-                raise
+    def _left_by_namesake(self) -> list[Left]:
+        return self._member.left_by_namesake(_BATCH)
 
-    def _read(self, after: str, count: int, block_ms: int | None = None) -> list[_Entry]:
-        answer: Any = self._client.xreadgroup(
-            self._group, self._consumer, {self._stream: after}, count=count, block=block_ms
-        )
-        return [entry for entries in answer.values() for entry in _entries(entries)]
+    def _left_by_others(self) -> list[Left]:
+        return self._member.left_by_others(self._settings.stream_claim_s, _BATCH)
 
-    def _take_over(self) -> list[_Entry]:
-        """What another process had in hand for too long."""
-        idle_ms = round(self._settings.stream_claim_s * 1000)
-        answer: Any = self._client.xautoclaim(
-            self._stream, self._group, self._consumer, idle_ms, count=_BATCH
-        )
-        trimmed = answer[2] if len(answer) > 2 else ()  # servers before 7.0 do not say
+    def _read(self, stop: threading.Event) -> list[Entry]:
+        entries, trimmed = self._insist(lambda: self._member.read(self._most), stop)
         if trimmed:
-            log.warning("stream.trimmed", stream=self._stream, entries=len(trimmed))
-        return _entries(answer[1])
+            self._tell_trimmed(trimmed)
+        if entries:
+            largest = max(1, *(entry.size for entry in entries))
+            self._most = min(_BATCH, 2 * self._most, max(1, _BATCH_BYTES // largest))
+        return entries
 
-    def _record_suspects(self, entries: Sequence[_Entry], stop: threading.Event) -> None:
-        """Records entries whose last reader may have died of one of them."""
-        if not entries:
-            return
-        counts = self._deliveries(entries)
-        log.warning("stream.taken_over", stream=self._stream, entries=len(entries))
-        for entry in entries:
-            self._record([_Entry(entry.id, entry.fields, counts.get(entry.id, 1))], stop)
+    def _record_left(self, left: Sequence[Left], stop: threading.Event) -> None:
+        """Records entries whose last reader may have died of one of them, each alone."""
+        if left:
+            log.warning("stream.taken_over", stream=self._stream, entries=len(left))
+        for one in left:
+            if stop.is_set():
+                break
+            with self._giving_back([Entry(one.id, None, one.deaths)]):
+                entry = self._take(one, stop)
+            if entry:
+                self._record([entry], stop)
 
-    def _deliveries(self, entries: Sequence[_Entry]) -> dict[str, int]:
-        answer: Any = self._client.xpending_range(
-            self._stream,
-            self._group,
-            min=entries[0].id,
-            max=entries[-1].id,
-            count=len(entries),
-            consumername=self._consumer,
-        )
-        return {item["message_id"].decode(): item["times_delivered"] for item in answer}
+    def _take(self, left: Left, stop: threading.Event) -> Entry | None:
+        """Takes an entry in hand; None where another has it, or it was trimmed away."""
+        mine = self._insist(lambda: self._member.take(left), stop)
+        if mine and left.deaths >= MAX_DEATHS:
+            return Entry(left.id, None, left.deaths)
+        if not mine and self._insist(lambda: self._member.is_in_hand(left.id), stop):
+            return None
+        fields = self._insist(lambda: self._member.load(left.id), stop)
+        if fields is not None:
+            return Entry(left.id, fields, left.deaths) if mine else None
+        self._tell_trimmed(1)
+        self._insist(lambda: self._member.let_go(left.id), stop)
+        return None
 
-    def _record(self, entries: Sequence[_Entry], stop: threading.Event) -> None:
-        """Records entries and acknowledges them; gives them up when stopped before that."""
+    def _record(self, entries: Sequence[Entry], stop: threading.Event) -> None:
+        """Records entries and acknowledges them; gives them back when stopped before that."""
         if not entries:
             return
         lines = [self._line(entry) for entry in entries]
+        with self._giving_back(entries):
+            counts = self._insist(lambda: self._intake.record(lines), stop, entries)
+        self._tell(None)
+        self._insist(lambda: self._member.let_go(*(entry.id for entry in entries)), stop)
+        if counts.rejected:
+            log.warning("stream.rejected", stream=self._stream, reasons=counts.reasons)
+
+    def _insist(
+        self, step: Callable[[], T], stop: threading.Event, in_hand: Sequence[Entry] = ()
+    ) -> T:
+        """What a step returns, tried until both servers are there for it."""
         while True:
             with self._watchdog.watching():
                 try:
-                    counts = self._intake.record(lines)
-                    break
+                    return step()
                 except DATABASE_ERRORS as error:
                     if not transient(error):
                         raise
                     self._tell(error)
-                # So that nobody else takes them for abandoned. It does not count as a delivery.
-                self._client.xclaim(
-                    self._stream,
-                    self._group,
-                    self._consumer,
-                    min_idle_time=0,
-                    message_ids=[entry.id for entry in entries],
-                    justid=True,
-                )
+                except (RedisError, OSError) as error:
+                    if refuses(error):
+                        raise SetupError(
+                            f"the server of the stream {self._stream} refuses: {error};"
+                            " Redis 6.2 or later, or Valkey, is needed"
+                        ) from None
+                    self._tell(error)
+                with suppress(RedisError, OSError):
+                    self._member.join()
+                    # So that nobody else takes them for abandoned. It is no death.
+                    self._member.keep(in_hand)
             if stop.wait(_PAUSE_S):
-                return
-        self._tell(None)
-        with self._watchdog.watching():
-            self._client.xack(self._stream, self._group, *(entry.id for entry in entries))
-        if counts.rejected:
-            log.warning("stream.rejected", stream=self._stream, reasons=counts.reasons)
+                raise _Stopped
 
-    def _line(self, entry: _Entry) -> Line:
+    @contextmanager
+    def _giving_back(self, entries: Sequence[Entry]) -> Generator[None]:
+        """Gives entries back if the end that is coming is none of their doing."""
+        try:
+            yield
+        except (_Stopped, SetupError, ProgrammingError):
+            with suppress(RedisError, OSError), self._watchdog.watching():
+                self._member.give_back(entries, self._settings.stream_claim_s)
+            raise
+
+    def _line(self, entry: Entry) -> Line:
+        place = f"{self._stream}:{entry.id}"
+        if entry.fields is None:
+            # What it holds was not loaded: its place is shown, which no replay takes for an event.
+            died = f"read {entry.deaths} times, and its reader died each time; it is in the stream"
+            return Line(place.encode(), place, 0, EventError("undeliverable", died))
         raw = entry.fields.get(FIELD.encode())
-        error = None
-        if raw is None:
-            shown = {_text(name): _text(value) for name, value in entry.fields.items()}
-            raw = json.dumps(shown, ensure_ascii=False).encode()
-            error = EventError("missing_field", f"an entry holds its event in the field {FIELD}")
-        elif entry.deliveries > MAX_DELIVERIES:
-            error = EventError(
-                "undeliverable", f"read {entry.deliveries - 1} times, and its reader died each time"
-            )
-        return Line(raw, f"{self._stream}:{entry.id}", len(raw), error)
+        if raw is not None:
+            return Line(raw, place, len(raw))
+        missing = EventError("missing_field", f"an entry holds its event in the field {FIELD}")
+        return Line(_picture(entry.fields), place, entry.size, missing)
 
-    def _is_full(self, was: bool) -> bool:
+    def _is_full(self) -> bool:
         most = self._settings.max_photos_waiting
         with self._engine.connect() as connection:
             full = photos.count_waiting(connection, Lane.TAGGING, most=most + 1) > most
-        if full != was:
+        if full != self._full:
             log.warning("stream.queue_full" if full else "stream.queue_has_room", most=most)
+        self._full = full
         return full
+
+    def _tell_trimmed(self, entries: int) -> None:
+        log.error("stream.trimmed", stream=self._stream, entries=entries)
 
     def _tell(self, error: Exception | None) -> None:
         well = error is None
@@ -236,28 +252,17 @@ class StreamIntake:
         self._well = well
 
 
-def connect(settings: Settings) -> Redis:
-    """A client of the server that has the stream; makes no connection.
-
-    Raises:
-        SetupError: TAGGER_STREAM_URL is not a URL of such a server.
-    """
-    url = (settings.stream_url or settings.redis_url).get_secret_value()
-    check_url("TAGGER_STREAM_URL" if settings.stream_url else "REDIS_URL", url)
-    return Redis.from_url(
-        url,
-        # Reads wait for entries, and must not be taken for silence.
-        socket_timeout=settings.redis_socket_timeout_s + _BLOCK_S,
-        socket_connect_timeout=settings.connect_timeout_s,
-        socket_keepalive=True,
-        retry=Retry(NoBackoff(), 0),  # `run` repeats, and says so
-        legacy_responses=False,  # a read is a mapping, whatever the protocol
-    )
-
-
-def _entries(answer: Any) -> list[_Entry]:
-    # Of an entry that was trimmed while somebody held it, only the id is left.
-    return [_Entry(id_.decode(), fields or {}) for id_, fields in answer if id_ is not None]
+def _picture(fields: Mapping[bytes, bytes]) -> bytes:
+    """Names and values as pairs, which are no event whatever they say; as far as there is room."""
+    room = _SHOWN_BYTES
+    pairs: list[tuple[str, str]] = []
+    for name, value in fields.items():
+        if room <= 0:
+            break
+        shown = name[:room], value[: max(0, room - len(name))]
+        room -= len(name) + len(value)
+        pairs.append((_text(shown[0]), _text(shown[1])))
+    return json.dumps(pairs, ensure_ascii=False).encode()
 
 
 def _text(value: bytes) -> str:
