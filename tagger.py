@@ -1,5 +1,6 @@
 """The `tagger` command: mounts the commands of the packages, and words their failures."""
 
+import re
 import sys
 
 import typer
@@ -12,6 +13,7 @@ from producer.events_cli import app as event_commands
 from review.cli import app as review_commands
 from search import cli as search_commands
 from shared import cli as shared_commands
+from shared.cli import printable
 from shared.db.session import worded
 from shared.errors import TaggerError
 from trust import cli as trust_commands
@@ -57,7 +59,12 @@ def main() -> None:
     try:
         app()
     except (TaggerError, DBAPIError) as error:
-        _fail(worded(error))
+        _fail(printable(worded(error)))
+    except UnicodeEncodeError:
+        # Python makes halves of surrogate pairs of such bytes.
+        if not re.search("[\ud800-\udfff]", " ".join(sys.argv)):
+            raise
+        _fail("An argument holds bytes that are not UTF-8.")
 
 
 def _fail(sentence: str) -> None:

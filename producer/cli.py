@@ -7,7 +7,7 @@ import stat
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, BinaryIO, NoReturn
@@ -18,6 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from producer.catalogue import csv_lines, parquet_lines
+from producer.events import MAX_AHEAD
 from producer.intake import Counts, Intake
 from producer.lines import Line, batches, read_lines
 from producer.relay import Relay
@@ -89,7 +90,7 @@ def produce(
         if form is Format.CSV:
             lines = csv_lines(stream, name, most, moment)
         elif form is Format.PARQUET:
-            lines = parquet_lines(file, name, moment)
+            lines = parquet_lines(file, name, most, moment)
         else:
             lines = read_lines(stream, name, most)
         total = _size(stream) if form is Format.JSONL else None
@@ -177,6 +178,8 @@ def _moment(text: str) -> datetime:
         raise SetupError(f"--as-of {text!r} is not an ISO 8601 time") from None
     if moment.tzinfo is None:
         raise SetupError(f"--as-of {text!r} has no time zone; add Z for UTC")
+    if moment > datetime.now(UTC) + MAX_AHEAD:
+        raise SetupError(f"--as-of {text!r} lies in the future")
     return moment
 
 

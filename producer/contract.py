@@ -21,6 +21,12 @@ VERSION: Final = "1.0.0"
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _NO_NUL: Final = "^[^\\u0000]*$"
+#: As Python's `str.isspace` has it; what \\s means is another thing in each dialect.
+_SPACE: Final = (
+    "\\u0009-\\u000d\\u001c-\\u0020\\u0085\\u00a0\\u1680\\u2000-\\u200a"
+    "\\u2028\\u2029\\u202f\\u205f\\u3000"
+)
+_BASE64: Final = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
 _JSON: Final = "application/json"
 _STRUCTURED: Final = "application/cloudevents+json"
 _BATCHED: Final = "application/cloudevents-batch+json"
@@ -53,21 +59,18 @@ def event_schema(limits: Limits) -> dict[str, Any]:
             "type": {"enum": [*EventType]},
             "occurred_at": _time("Of a listing's events the newest wins."),
             "listing_id": _text("What the marketplace calls the listing.", MAX_ID_CHARS),
+            "specversion": False,  # whatever has it is a CloudEvent
         },
-        **_unless_deleted({"properties": _listing(limits), "required": ["photos"]}),
+        "if": {"properties": {"type": {"const": EventType.DELETED}}},
+        "else": {"properties": _listing(limits), "required": ["photos"]},
     }
 
 
 def cloudevent_schema(limits: Limits) -> dict[str, Any]:
     """The JSON Schema of an event as a CloudEvent in structured mode."""
-    data = {
-        "type": "object",
-        "required": ["photos"],
-        "properties": {
-            "listing_id": _text("Where there is no subject, or the same.", MAX_ID_CHARS),
-            **_listing(limits),
-        },
-    }
+    listing_id = _text("What the marketplace calls the listing.", MAX_ID_CHARS)
+    encoded = {"properties": {"data_base64": {"type": "string"}}, "required": ["data_base64"]}
+    data = {"type": "object", "required": ["photos"], "properties": _listing(limits)}
     return {
         "$schema": _DIALECT,
         "title": "A listing event as a CloudEvent",
@@ -78,7 +81,7 @@ def cloudevent_schema(limits: Limits) -> dict[str, Any]:
             "type": {"enum": [*EventType]},
             "source": {
                 **_text("Whose event it is: a URI reference.", MAX_ID_CHARS),
-                "pattern": "^[^\\s\\u0000]+$",
+                "pattern": f"^[^{_SPACE}\\u0000]+$",
             },
             "id": {
                 **_text("Unique within its source.", MAX_ID_CHARS),
@@ -86,14 +89,49 @@ def cloudevent_schema(limits: Limits) -> dict[str, Any]:
                 "minLength": 1,
             },
             "time": _time("Of a listing's events the newest wins."),
-            "subject": _text("What the marketplace calls the listing.", MAX_ID_CHARS),
-            "datacontenttype": {"type": "string"},
+            "subject": _or_null(listing_id),
+            "datacontenttype": {"type": ["string", "null"], "pattern": _json_type()},
+            "data": {
+                "type": ["object", "null"],
+                "properties": {
+                    "listing_id": _or_null(
+                        _text("Where there is no subject, or the same.", MAX_ID_CHARS)
+                    )
+                },
+            },
+            "data_base64": {
+                "description": "Such data as bytes, where `data` is not there.",
+                "type": ["string", "null"],
+                "contentEncoding": "base64",
+                "pattern": _BASE64,
+            },
         },
         "anyOf": [
-            {"required": ["subject"]},
-            {"properties": {"data": {"required": ["listing_id"]}}, "required": ["data"]},
+            {"properties": {"subject": {"type": "string"}}, "required": ["subject"]},
+            {
+                "properties": {
+                    "data": {
+                        "type": "object",
+                        "properties": {"listing_id": {"type": "string"}},
+                        "required": ["listing_id"],
+                    }
+                },
+                "required": ["data"],
+            },
+            encoded,
         ],
-        **_unless_deleted({"properties": {"data": data}, "required": ["data"]}),
+        "allOf": [
+            {"if": encoded, "then": {"properties": {"data": {"type": "null"}}}},
+            {
+                "if": {
+                    "anyOf": [
+                        {"properties": {"type": {"const": EventType.DELETED}}},
+                        encoded,
+                    ]
+                },
+                "else": {"properties": {"data": data}, "required": ["data"]},
+            },
+        ],
     }
 
 
@@ -186,24 +224,31 @@ def _listing(limits: Limits) -> dict[str, Any]:
     }
 
 
-def _unless_deleted(then: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "if": {"properties": {"type": {"const": EventType.DELETED}}},
-        "else": then,
-    }
-
-
 def _text(description: str, most: int) -> dict[str, Any]:
     return {
         "description": description,
         "type": "string",
         "maxLength": most,
-        "pattern": "^[^\\u0000]*[^\\s\\u0000][^\\u0000]*$",
+        "pattern": f"^[^\\u0000]*[^{_SPACE}\\u0000][^\\u0000]*$",
     }
+
+
+def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """CloudEvents' JSON format: an attribute that is null is not there."""
+    return {**schema, "type": [schema["type"], "null"]}
 
 
 def _time(description: str) -> dict[str, Any]:
     return {"description": description, "type": "string", "format": "date-time"}
+
+
+def _json_type() -> str:
+    """JSON's media types; patterns of JSON Schema know no upper and lower case but this way."""
+    whole, other, suffix = (
+        "".join(f"[{letter.upper()}{letter}]" if letter.isalpha() else letter for letter in name)
+        for name in ("application/json", "text/json", "\\+json")
+    )
+    return f"^[{_SPACE}]*({whole}|{other}|[^;]*{suffix})[{_SPACE}]*(;|$)"
 
 
 def _refs(*names: str) -> dict[str, Any]:

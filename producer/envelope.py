@@ -9,9 +9,10 @@ import base64
 import binascii
 import re
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from producer.events import (
+    MAX_ID_CHARS,
     EventType,
     Limits,
     ListingEvent,
@@ -19,6 +20,9 @@ from producer.events import (
     read_json,
 )
 from shared.errors import EventError
+
+#: A source, a space and an id.
+MAX_EVENT_ID_CHARS: Final = 2 * MAX_ID_CHARS + 1
 
 
 def from_envelope(attributes: dict[str, Any], limits: Limits, now: datetime) -> ListingEvent:
@@ -46,7 +50,7 @@ def from_envelope(attributes: dict[str, Any], limits: Limits, now: datetime) -> 
         "occurred_at": attributes["time"],
         "listing_id": listing_id if subject is None else subject,
     }
-    return from_fields(fields, limits, now)
+    return from_fields(fields, limits, now, max_event_id_chars=MAX_EVENT_ID_CHARS)
 
 
 def _attribute(attributes: dict[str, Any], name: str) -> str:
@@ -55,6 +59,10 @@ def _attribute(attributes: dict[str, Any], name: str) -> str:
         raise EventError("missing_field", f"the attribute {name} is missing")
     if not isinstance(value, str):
         raise EventError("wrong_type", f"the attribute {name} must be a string")
+    if len(value) > MAX_ID_CHARS:
+        raise EventError(
+            "too_long", f"the attribute {name} has more than {MAX_ID_CHARS} characters"
+        )
     return value
 
 

@@ -1,6 +1,7 @@
 """Listing events, and what makes fields one (pure)."""
 
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -66,6 +67,7 @@ def read_json(raw: bytes) -> object:
         return json.loads(
             raw.decode("utf-8-sig"),
             parse_constant=_no_constant,
+            parse_float=_finite,
             object_pairs_hook=_each_name_once,
         )
     except UnicodeDecodeError as error:
@@ -85,7 +87,13 @@ def as_object(value: object) -> dict[str, Any]:
     return cast("dict[str, Any]", value)
 
 
-def from_fields(fields: dict[str, Any], limits: Limits, now: datetime) -> ListingEvent:
+def from_fields(
+    fields: dict[str, Any],
+    limits: Limits,
+    now: datetime,
+    *,
+    max_event_id_chars: int = MAX_ID_CHARS,
+) -> ListingEvent:
     """The event that fields say, named as in a line of ours.
 
     Raises:
@@ -103,7 +111,7 @@ def from_fields(fields: dict[str, Any], limits: Limits, now: datetime) -> Listin
         else _texts(fields, "seller_tags", limits.max_seller_tags, MAX_TAG_CHARS, default=[])
     )
     return ListingEvent(
-        event_id=_text(fields, "event_id", MAX_ID_CHARS),
+        event_id=_text(fields, "event_id", max_event_id_chars),
         type=kind,
         occurred_at=_time(fields, "occurred_at", now),
         listing_id=_text(fields, "listing_id", MAX_ID_CHARS),
@@ -125,6 +133,13 @@ def newest(events: Iterable[ListingEvent]) -> dict[str, ListingEvent]:
 
 def _no_constant(name: str) -> object:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError("a number is too large")
+    return value
 
 
 def _each_name_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

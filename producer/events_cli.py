@@ -63,6 +63,7 @@ def replay_command(
     """Offer rejected events again, after a limit was raised or a fault mended.
 
     What is recorded leaves rejected_event; what is rejected again stays, with today's reason.
+    Photos of what came with --backfill wait behind all new ones again.
     Exit code 3 if something stays.
     """
     settings = load_settings()
@@ -88,6 +89,6 @@ def _report(done: Replayed) -> None:
     table.add_row("recorded", str(done.recorded))
     table.add_row("already known or older", str(done.unchanged))
     table.add_row("still rejected", str(done.rejected))
-    table.add_row("not kept whole: send them again", str(done.incomplete))
+    table.add_row("not kept as events: send them again", str(done.incomplete))
     table.add_row("photos to tag", str(done.photos))
     Console().print(table)

@@ -11,14 +11,13 @@ from sqlalchemy import Connection, Engine, text
 from producer.events import EventType, Limits, ListingEvent, newest
 from producer.lines import Line
 from producer.parsing import parse
+from producer.rejections import Rejection, keep
 from shared.db import listings, photos
 from shared.db.decisions import Decisions
 from shared.db.retry import retrying
 from shared.domain.photo import Lane
 from shared.errors import EventError
 from shared.settings import Settings
-
-_KEPT_LINE_CHARS = 64 << 10
 
 
 @dataclass(slots=True)
@@ -39,14 +38,6 @@ class Counts:
         self.photos += other.photos
         for code, times in other.reasons.items():
             self.reasons[code] = self.reasons.get(code, 0) + times
-
-
-@dataclass(frozen=True, slots=True)
-class Rejection:
-    """An event line that cannot be recorded, and why."""
-
-    line: Line
-    error: EventError
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +113,7 @@ class Intake:
         rejected: Sequence[Rejection],
     ) -> Written:
         """Writes events and rejected lines within the caller's transaction."""
-        _reject(connection, rejected)
+        keep(connection, rejected, self._lane)
         applied, published = _upsert(connection, newest(events))
         if not applied:
             return Written((), 0)
@@ -206,7 +197,8 @@ def _remove_photos(connection: Connection, applied: dict[int, ListingEvent]) -> 
 def _add_photos(connection: Connection, applied: dict[int, ListingEvent], lane: Lane) -> int:
     """Adds photos that the listing did not have, and keeps the order of all.
 
-    A photo that failed and is published again gets another chance from the start.
+    A photo that failed and is published again gets another chance from the start, in this lane.
+    One that waits behind all new ones is let forward when a live event is about its listing.
 
     Returns:
         How many photos became due.
@@ -230,6 +222,9 @@ def _add_photos(connection: Connection, applied: dict[int, ListingEvent], lane: 
                 due_at = CASE photo.status WHEN 'failed' THEN now() ELSE photo.due_at END,
                 attempt = CASE photo.status WHEN 'failed' THEN 0 ELSE photo.attempt END,
                 crashes = CASE photo.status WHEN 'failed' THEN 0 ELSE photo.crashes END,
+                lane = CASE WHEN photo.status = 'failed' OR photo.status = 'pending'
+                        AND photo.lane = :backfill AND excluded.lane = :tagging
+                    THEN excluded.lane ELSE photo.lane END,
                 resting_since =
                     CASE photo.status WHEN 'failed' THEN NULL ELSE photo.resting_since END,
                 finished_at = CASE photo.status WHEN 'failed' THEN NULL ELSE photo.finished_at END
@@ -241,42 +236,11 @@ def _add_photos(connection: Connection, applied: dict[int, ListingEvent], lane: 
             "urls": [row[2] for row in rows],
             "digests": [_digest(row[2]) for row in rows],
             "lane": lane,
+            "tagging": Lane.TAGGING,
+            "backfill": Lane.BACKFILL,
         },
     ).scalars()
     return sum(inserted)
-
-
-def _reject(connection: Connection, rejected: Sequence[Rejection]) -> None:
-    """Keeps lines that are no events, each once, with the reason."""
-    first: dict[bytes, Rejection] = {}
-    for rejection in rejected:
-        first.setdefault(hashlib.sha256(rejection.line.raw).digest(), rejection)
-    for digest, rejection in sorted(first.items(), key=lambda item: item[0]):
-        line, error = rejection.line, rejection.error
-        connection.execute(
-            text("""
-                INSERT INTO rejected_event
-                    (line_sha256, line, line_bytes, code, reason, source)
-                VALUES (:digest, :line, :line_bytes, :code, :reason, :source)
-                ON CONFLICT (line_sha256) DO UPDATE SET
-                    times = rejected_event.times + 1, last_seen_at = now(),
-                    code = excluded.code, reason = excluded.reason
-            """),
-            {
-                "digest": digest,
-                "line": _printable(line.raw),
-                "line_bytes": line.length,
-                "code": error.kind,
-                "reason": error.detail,
-                "source": line.source,
-            },
-        )
-
-
-def _printable(raw: bytes) -> str:
-    """The line as text that Postgres stores: what is not UTF-8, and NUL, escaped."""
-    kept = raw[:_KEPT_LINE_CHARS].decode("utf-8", "backslashreplace")
-    return kept.replace("\0", "\\x00")
 
 
 def _digest(url: str) -> bytes:

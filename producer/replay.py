@@ -10,11 +10,13 @@ from sqlalchemy import Connection, Engine, Row, text
 from producer.events import ListingEvent
 from producer.intake import Intake, limits
 from producer.parsing import parse
+from shared.domain.photo import Lane
 from shared.errors import EventError
 from shared.settings import Settings
 
 _BATCH: Final = 200
-#: A whole line is what was rejected; of others only a part, or a readable picture, was kept.
+#: A whole line is what was rejected; of others only a part, or a readable picture, was kept, or
+#: they never were events, as rows of CSV that nobody could read.
 _WHOLE: Final = "line_sha256 = sha256(convert_to(line, 'UTF8'))"
 _CHOSEN: Final = "(CAST(:codes AS text[]) IS NULL OR code = ANY(:codes))"
 
@@ -26,7 +28,7 @@ class Replayed:
     recorded: int = 0
     unchanged: int = 0  #: older than what is known by now
     rejected: int = 0  #: still, with the reasons of today
-    incomplete: int = 0  #: not kept whole, so that nobody can tell what they said
+    incomplete: int = 0  #: not kept as an event, so that nobody can tell what they said
     photos: int = 0
 
 
@@ -34,7 +36,8 @@ def replay(engine: Engine, settings: Settings, codes: Sequence[str] | None = Non
     """Records the rejected events that are good by now, and takes them out of the table.
 
     Several may run at once, and one that is cut off is simply run again. Of two events of a
-    listing the newer one wins as ever: an event that was overtaken changes nothing.
+    listing the newer one wins as ever: an event that was overtaken changes nothing. Photos of
+    what came with a back catalogue wait where those do.
 
     Args:
         engine: where the rows are.
@@ -42,28 +45,44 @@ def replay(engine: Engine, settings: Settings, codes: Sequence[str] | None = Non
         codes: only those that were rejected with one of these; all if None.
     """
     done = Replayed()
-    intake = Intake(engine, settings)
     chosen = None if codes is None else [*codes]
+    for lane in (Lane.TAGGING, Lane.BACKFILL):
+        _replay(engine, settings, lane, chosen, done)
+    with engine.connect() as connection:
+        done.incomplete = _incomplete(connection, chosen)
+    return done
+
+
+def _replay(
+    engine: Engine, settings: Settings, lane: Lane, codes: list[str] | None, done: Replayed
+) -> None:
+    intake = Intake(engine, settings, lane)
     after = 0
     while True:
         with engine.begin() as connection:
-            rows = _next(connection, chosen, after)
+            rows = _next(connection, lane, codes, after)
             if not rows:
-                done.incomplete = _incomplete(connection, chosen)
-                return done
+                return
             after = rows[-1].id
             _offer(connection, intake, settings, rows, done)
 
 
-def _next(connection: Connection, codes: list[str] | None, after: int) -> list[Row[Any]]:
+def _next(
+    connection: Connection, lane: Lane, codes: list[str] | None, after: int
+) -> list[Row[Any]]:
     return list(
         connection.execute(
             text(f"""
                 SELECT id, line FROM rejected_event
-                WHERE id > :after AND {_WHOLE} AND {_CHOSEN}
+                WHERE id > :after AND {_WHOLE} AND {_CHOSEN} AND backfill = :backfill
                 ORDER BY id LIMIT :most FOR UPDATE SKIP LOCKED
             """),  # noqa: S608  # our own words
-            {"after": after, "codes": codes, "most": _BATCH},
+            {
+                "after": after,
+                "codes": codes,
+                "backfill": lane is Lane.BACKFILL,
+                "most": _BATCH,
+            },
         )
     )
 

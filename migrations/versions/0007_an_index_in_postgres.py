@@ -1,4 +1,4 @@
-"""An index in Postgres, how far each follower of the feed has come, and what it could not take."""
+"""An index in Postgres, how far followers of the feed have come; lanes of rejected events."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -21,6 +21,16 @@ def upgrade() -> None:
             server_default="listing",
             nullable=False,
             comment="what Debezium's outbox event router routes by",
+        ),
+    )
+    op.add_column(
+        "rejected_event",
+        sa.Column(
+            "backfill",
+            sa.Boolean(),
+            server_default=sa.text("false"),
+            nullable=False,
+            comment="its photos belong behind all new ones",
         ),
     )
     op.create_table(
@@ -72,4 +82,5 @@ def downgrade() -> None:
     """Takes it back."""
     for table in ("feed_refusal", "feed_cursor", "search_document"):
         op.drop_table(table)
+    op.drop_column("rejected_event", "backfill")
     op.drop_column("search_feed", "aggregatetype")

@@ -23,8 +23,9 @@ from producer.http.problems import (
 from producer.http.recorder import Delivery, Recorder, Submission
 from producer.http.signatures import Seal, check_time, names, read_seal, verify
 from producer.http.uploads import Room, Upload
-from producer.intake import Rejection, limits
+from producer.intake import limits
 from producer.lines import Line
+from producer.rejections import Rejection
 from shared.settings import Settings
 
 

@@ -14,7 +14,8 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from producer.events import ListingEvent
 from producer.http import deliveries
 from producer.http.problems import DATABASE_AWAY, REPLAYED, RequestRefused
-from producer.intake import Intake, Rejection
+from producer.intake import Intake
+from producer.rejections import Rejection
 from shared.db.retry import retrying
 from shared.db.session import in_words
 from shared.settings import Settings

@@ -445,6 +445,9 @@ class RejectedEvent(Table):
     times: Mapped[int] = mapped_column(Integer(), server_default="1")
     first_seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
     last_seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    backfill: Mapped[bool] = mapped_column(
+        server_default=text("false"), comment="its photos belong behind all new ones"
+    )
 
 
 class WebhookDelivery(Table):

@@ -21,6 +21,7 @@ import numpy as np
 from celery.worker import WorkController
 from redis import Redis
 
+from producer.envelope import MAX_EVENT_ID_CHARS
 from producer.events import MAX_AHEAD, MAX_ID_CHARS, MAX_TAG_CHARS, Limits
 from producer.parsing import parse
 from shared.domain.message import MAX_ENTRY_BYTES, MAX_IDS, parse_ids
@@ -76,7 +77,7 @@ def event(line: bytes) -> None:
     for text in texts:
         assert "\0" not in text
         text.encode()
-    assert 0 < len(found.event_id) <= MAX_ID_CHARS
+    assert 0 < len(found.event_id) <= MAX_EVENT_ID_CHARS
     assert 0 < len(found.listing_id) <= MAX_ID_CHARS
     assert all(len(tag) <= MAX_TAG_CHARS for tag in found.seller_tags)
     assert len(set(found.photos)) == len(found.photos) <= _LIMITS.max_photos

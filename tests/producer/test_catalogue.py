@@ -1,40 +1,22 @@
-"""Catalogues in CSV and Parquet as event lines, and what becomes of rows that are none."""
+"""Catalogues as event lines, and what becomes of rows that are none."""
 
-import io
-import json
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-import duckdb
 import pytest
 from sqlalchemy import Engine
 
 from dev.fleet import Fleet
-from producer.catalogue import csv_lines, parquet_lines
-from producer.lines import Line
 from shared.errors import SetupError
+from tests.catalogues import fields_of, from_csv
 from tests.marketplace import rows
-
-_AS_OF = datetime(2026, 1, 2, tzinfo=UTC)
-
-
-def _csv(content: str | bytes, as_of: datetime | None = _AS_OF, most: int = 1000) -> list[Line]:
-    raw = content if isinstance(content, bytes) else content.encode()
-    return [*csv_lines(io.BytesIO(raw), "shop.csv", most, as_of)]
-
-
-def _fields(line: Line) -> dict[str, Any]:
-    assert line.error is None, line.error
-    return json.loads(line.raw)
 
 
 def test_a_row_is_a_listing_as_it_stands() -> None:
-    [line] = _csv(
+    [line] = from_csv(
         "listing_id,title,seller_tags,photos,price\r\n"
         'L1,"A ""good"" camera, old",camera|vintage,http://a.test/1.jpg|http://a.test/2.jpg,9\r\n'
     )
-    assert _fields(line) == {
+    assert fields_of(line) == {
         "listing_id": "L1",
         "title": 'A "good" camera, old',
         "seller_tags": ["camera", "vintage"],
@@ -47,81 +29,45 @@ def test_a_row_is_a_listing_as_it_stands() -> None:
 
 
 def test_a_cell_may_hold_a_json_array_for_what_holds_the_separator() -> None:
-    [line] = _csv('listing_id,photos,seller_tags\nL1,"[""http://a.test/?a|b""]",[odd\n')
-    assert _fields(line)["photos"] == ["http://a.test/?a|b"]
-    assert _fields(line)["seller_tags"] == ["[odd"]
+    [line] = from_csv('listing_id,photos,seller_tags\nL1,"[""http://a.test/?a|b""]",[odd\n')
+    assert fields_of(line)["photos"] == ["http://a.test/?a|b"]
+    assert fields_of(line)["seller_tags"] == ["[odd"]
 
 
 def test_a_rows_own_time_comes_before_that_of_the_whole_file() -> None:
-    [line] = _csv("\ufefflisting_id,photos,occurred_at\nL1,,2025-05-05T00:00:00Z\n")
-    assert _fields(line)["occurred_at"] == "2025-05-05T00:00:00Z"
-    assert _fields(line)["photos"] == []
+    [line] = from_csv("\ufefflisting_id,photos,occurred_at\nL1,,2025-05-05T00:00:00Z\n")
+    assert fields_of(line)["occurred_at"] == "2025-05-05T00:00:00Z"
+    assert fields_of(line)["photos"] == []
 
 
-def test_rows_that_are_none_are_rejected_alone() -> None:
-    good, torn, wide, last = _csv(
-        b'listing_id,photos\nL1,\nL2,"a"b\nL3,a,b\nL4,\xff\n',
+def test_json_that_is_nested_too_deeply_is_a_rejected_row() -> None:
+    before, deep, after = from_csv(
+        f"listing_id,photos\nL1,\nL2,{'[' * 100_000}\nL3,\n", most=1 << 20
     )
-    assert good.error is None
-    assert [line.error and line.error.kind for line in (torn, wide)] == ["bad_csv", "bad_csv"]
-    assert json.loads(last.raw)["photos"] == ["\udcff"], "which no event's text may hold"
+    assert deep.error is not None
+    assert deep.error.kind == "not_json"
+    assert [fields_of(line)["listing_id"] for line in (before, after)] == ["L1", "L3"]
 
 
-def test_a_quote_that_never_ends_costs_no_more_than_a_cell_may_hold() -> None:
-    lines = _csv("listing_id,photos\n" + 'L1,"' + "x\n" * 2000 + "L2,\n", most=1000)
-    assert lines[0].error is not None
-    assert _fields(lines[-1])["listing_id"] == "L2"
+def test_one_row_for_each_photo_is_not_taken_for_listings_with_one_photo() -> None:
+    first, *others, again, other = from_csv(
+        "listing_id,photos\nL1,http://a.test/1\nL1,http://a.test/2\nL1,http://a.test/3\n"
+        "L1,http://a.test/1\nL2,http://a.test/1\n"
+    )
+    assert [line.error and line.error.kind for line in others] == ["repeated_listing"] * 2
+    assert first.error is again.error is other.error is None
 
 
-@pytest.mark.parametrize(
-    ("header", "words"),
-    [
-        ("listing_id,title", "photos"),
-        ("", "listing_id and photos"),
-        ("listing_id,photos,photos", "two columns"),
-        ('"listing_id"s,photos', "header is no CSV"),
-    ],
-)
-def test_a_header_that_is_broken_or_lacks_what_is_needed_ends_it_with_one_sentence(
-    header: str, words: str
-) -> None:
-    with pytest.raises(SetupError, match=words):
-        _csv(f"{header}\nL1,\n")
+def test_a_listing_may_stand_there_several_times_as_it_was_at_several_times() -> None:
+    lines = from_csv(
+        "listing_id,photos,occurred_at\nL1,,2025-01-01T00:00:00Z\nL1,,2025-01-02T00:00:00Z\n"
+    )
+    assert [line.error for line in lines] == [None, None]
 
 
 def test_without_any_time_nothing_is_taken_for_newer_than_what_happened_since() -> None:
     with pytest.raises(SetupError, match="--as-of"):
-        _csv("listing_id,photos\nL1,\n", as_of=None)
-
-
-def _parquet(path: Path, query: str) -> list[Line]:
-    with duckdb.connect() as connection:
-        connection.sql(query).write_parquet(str(path))
-    return [*parquet_lines(str(path), "shop.parquet", None)]
-
-
-def test_parquets_own_types_are_read_as_they_are_meant(tmp_path: Path) -> None:
-    first, second = _parquet(
-        tmp_path / "a.parquet",
-        """SELECT 17 AS listing_id, ['http://a.test/1', 'http://a.test/2'] AS photos,
-            NULL::text[] AS seller_tags, TIMESTAMP '2025-01-01 10:00:00' AS occurred_at, 1 AS x
-        UNION ALL SELECT 18, [], ['a'], TIMESTAMP '2025-01-02 10:00:00', 2""",
-    )
-    assert _fields(first) == {
-        "listing_id": "17",
-        "photos": ["http://a.test/1", "http://a.test/2"],
-        "occurred_at": "2025-01-01T10:00:00+00:00",
-        "event_id": "catalogue 17",
-        "type": "listing.created",
-    }
-    assert _fields(second)["seller_tags"] == ["a"]
-    assert second.source == "shop.parquet:2"
-
-
-def test_what_is_no_parquet_ends_in_one_sentence(tmp_path: Path) -> None:
-    (tmp_path / "a.parquet").write_bytes(b"PAR1 but no more")
-    with pytest.raises(SetupError, match="shop"):
-        list(parquet_lines(str(tmp_path / "a.parquet"), "shop.parquet", None))
+        from_csv("listing_id,photos\nL1,\n", as_of=None)
 
 
 def test_a_catalogue_goes_in_behind_all_new_photos_and_its_bad_rows_are_kept(
@@ -146,6 +92,7 @@ def test_a_catalogue_goes_in_behind_all_new_photos_and_its_bad_rows_are_kept(
         (("--as-of", "yesterday"), b"ISO 8601"),
         (("--as-of", "2026-01-02T00:00:00"), b"time zone"),
         (("--format", "jsonl", "--as-of", "2026-01-02T00:00:00Z"), b"--as-of is for"),
+        (("--as-of", "2999-01-02T00:00:00Z"), b"future"),
         ((), b"--as-of"),
         (("--format", "parquet"), b"shop.csv"),
         (("--format", "parquet", "-"), b"standard input"),
@@ -160,3 +107,14 @@ def test_what_cannot_be_meant_is_one_sentence(
     assert done.returncode == 1
     assert words in done.stderr
     assert b"Traceback" not in done.stderr
+
+
+def test_what_steers_a_terminal_in_a_header_is_shown_as_numbers(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    file = tmp_path / "shop.csv"
+    file.write_text("\x1b[2Jlisting_id,\x00photos\n")
+    done = fleet.run("produce", str(file), "--as-of", "2026-01-02T00:00:00Z")
+    assert done.returncode == 1
+    assert b"\\u001b[2Jlisting_id, \\u0000photos" in done.stderr
+    assert b"\x1b" not in done.stderr

@@ -52,6 +52,8 @@ def test_times_are_compared_in_utc(time: str) -> None:
         (b"", "not_json"),
         (b"{", "not_json"),
         (b'{"type": NaN}', "not_json"),
+        (b'{"type": 1e999}', "not_json"),
+        (b'{"type": -1E+999}', "not_json"),
         (b'{"type": "listing.created", "type": "listing.deleted"}', "not_json"),
         (b"[" * 1500, "not_json"),
         (b'{"type": "\xff"}', "not_utf8"),

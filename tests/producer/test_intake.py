@@ -1,5 +1,6 @@
 """Events become rows once, in any order, and nothing is dropped."""
 
+import json
 import random
 import threading
 from typing import Any
@@ -7,6 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
+from producer.intake import Intake
+from producer.lines import Line
+from shared.domain.photo import Lane
+from shared.errors import EventError
 from shared.settings import Settings
 from tests.marketplace import claim_all, event, record, register, rows, settle, tagged
 
@@ -65,6 +70,50 @@ def test_a_failed_photo_that_is_published_again_gets_another_chance(
     assert counts.photos == 1
     query = "SELECT status, attempt, crashes, finished_at, resting_since FROM photo WHERE url = 'a'"
     assert rows(engine, query) == [("pending", 0, 0, None, None)]
+
+
+def _record_in(lane: Lane, engine: Engine, settings: Settings, *events: dict[str, Any]) -> None:
+    raw = [json.dumps(item).encode() for item in events]
+    Intake(engine, settings, lane).record([Line(line, "test:1", len(line)) for line in raw])
+
+
+_OLD = ["waits", "slow", "works", "done"]
+
+
+def test_a_live_update_lets_photos_of_a_back_catalogue_forward(
+    engine: Engine, settings: Settings
+) -> None:
+    _record_in(Lane.BACKFILL, engine, settings, event(photos=_OLD))
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "UPDATE photo SET lane = CASE url WHEN 'slow' THEN 'slow' ELSE lane END, status ="
+            " CASE url WHEN 'works' THEN 'working' WHEN 'done' THEN 'tagged' ELSE status END"
+        )
+    _record_in(Lane.BACKFILL, engine, settings, event(minute=1, photos=_OLD))
+    query = "SELECT url, lane FROM photo ORDER BY position"
+    assert rows(engine, query)[0] == ("waits", "backfill")
+    record(engine, settings, event(minute=2, photos=["new", *_OLD]))
+    assert rows(engine, query) == [
+        ("new", "tagging"),
+        ("waits", "tagging"),
+        ("slow", "slow"),
+        ("works", "backfill"),
+        ("done", "backfill"),
+    ]
+    _record_in(Lane.BACKFILL, engine, settings, event(minute=3, photos=["new", "waits"]))
+    assert rows(engine, "SELECT DISTINCT lane FROM photo") == [("tagging",)], "none is put back"
+
+
+@pytest.mark.parametrize("lane", [Lane.TAGGING, Lane.BACKFILL])
+@pytest.mark.parametrize("before", [*Lane])
+def test_failed_photos_that_are_published_again_wait_where_their_event_says(
+    engine: Engine, settings: Settings, lane: Lane, before: Lane
+) -> None:
+    record(engine, settings, event(photos=["a"]))
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE photo SET status = 'failed', lane = %s", (before,))
+    _record_in(lane, engine, settings, event(minute=1, photos=["a"]))
+    assert rows(engine, "SELECT status, lane FROM photo") == [("pending", lane)]
 
 
 def test_removing_a_tagged_photo_takes_its_tags_out_of_listing_and_feed(
@@ -133,6 +182,20 @@ def test_bad_lines_are_kept_with_their_reason_and_the_rest_goes_on(
     ]
     record(engine, settings, b'{"broken')
     assert rows(engine, query)[0][-1] == 2, "the same line again is the same row"
+
+
+def test_rows_that_were_no_events_are_apart_by_their_place(
+    engine: Engine, settings: Settings
+) -> None:
+    def row(source: str) -> Line:
+        return Line(b'L2,"a"b', source, 7, EventError("bad_csv", "torn"), foreign=True)
+
+    for sources in (("a.csv:3", "b.csv:3"), ("a.csv:3",)):
+        Intake(engine, settings).record([row(source) for source in sources])
+    assert rows(engine, "SELECT source, line, times FROM rejected_event ORDER BY 1") == [
+        ("a.csv:3", 'L2,"a"b', 2),
+        ("b.csv:3", 'L2,"a"b', 1),
+    ]
 
 
 @pytest.mark.parametrize("word", ["'; DROP TABLE listing; --", "\u202eevil", "🎥", "%(x)s :id"])

@@ -3,10 +3,11 @@
 import io
 import os
 import threading
+from collections.abc import Iterator
 
 import pytest
 
-from producer.lines import batches, read_lines
+from producer.lines import Line, batches, read_lines
 
 
 def _read(raw: bytes, limit: int = 10) -> list[tuple[bytes, str]]:
@@ -28,6 +29,27 @@ def test_a_file_comes_in_full_batches() -> None:
     taken = list(batches(lines, 10))
     assert sum(len(batch) for batch in taken) == 25
     assert max(len(batch) for batch in taken) <= 10
+
+
+def test_of_long_lines_few_are_read_ahead_and_batches_are_small() -> None:
+    made: list[Line] = []
+    too_many = threading.Event()
+
+    def lines() -> Iterator[Line]:
+        for number in range(100):
+            if len(made) > 40:
+                too_many.set()
+            made.append(Line(b"x" * (1 << 20), f"f:{number}", 1 << 20))
+            yield made[-1]
+
+    taken = batches(lines(), 500)
+    seen = len(next(taken))
+    assert not too_many.wait(1)
+    for batch in taken:
+        assert len(batch) <= 16
+        seen += len(batch)
+        assert len(made) <= seen + 17
+    assert seen == 100
 
 
 def test_a_line_in_a_pipe_is_not_held_back_until_more_come() -> None:

@@ -3,13 +3,18 @@
 import json
 import threading
 from datetime import datetime
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine
 
 from dev.fleet import Fleet
 from producer.events_cli import EXIT_REJECTED
+from producer.intake import Intake
+from producer.lines import Line
 from producer.replay import replay
+from shared.domain.photo import Lane
+from shared.errors import EventError
 from shared.settings import Settings
 from tests.marketplace import event, record, rows
 
@@ -62,6 +67,34 @@ def test_only_the_codes_that_were_asked_for_are_offered(
     assert rows(engine, "SELECT count(*) FROM listing") == [(0,)]
 
 
+def test_what_came_with_a_back_catalogue_stays_behind_new_photos(
+    engine: Engine, settings: Settings, strict: Settings
+) -> None:
+    lines = [json.dumps(event(name, photos=_MANY)).encode() for name in ("L1", "L2", "L3")]
+    held = [Line(raw, "test:1", len(raw)) for raw in lines]
+    Intake(engine, strict, Lane.BACKFILL).record(held[:2])
+    Intake(engine, strict).record(held[1:])
+    Intake(engine, strict, Lane.BACKFILL).record(held[2:])
+    assert replay(engine, settings).recorded == 3
+    query = (
+        "SELECT external_id, lane FROM photo JOIN listing ON listing.id = listing_id GROUP BY 1, 2"
+    )
+    assert sorted(rows(engine, query)) == [("L1", "backfill"), ("L2", "tagging"), ("L3", "tagging")]
+
+
+@pytest.mark.parametrize("whole", [event("VICTIM", type="listing.deleted"), event(photos=_MANY)])
+def test_a_row_of_csv_is_never_offered_as_an_event_and_keeps_its_reason(
+    engine: Engine, settings: Settings, whole: dict[str, Any]
+) -> None:
+    raw = json.dumps(whole).encode()
+    error = EventError("bad_csv", "torn")
+    Intake(engine, settings).record([Line(raw, "shop.csv:3", len(raw), error, foreign=True)])
+    done = replay(engine, settings)
+    assert (done.recorded, done.rejected, done.incomplete) == (0, 0, 1)
+    assert rows(engine, "SELECT code, reason FROM rejected_event") == [("bad_csv", "torn")]
+    assert rows(engine, "SELECT * FROM listing") == []
+
+
 def test_two_at_once_record_each_event_once(
     engine: Engine, settings: Settings, strict: Settings
 ) -> None:
@@ -101,3 +134,15 @@ def test_the_commands_show_them_and_offer_them_again(
     assert again.returncode == EXIT_REJECTED, again.stderr
     assert rows(engine, "SELECT count(*) FROM listing") == [(1,)]
     assert fleet.run("events", "replay", "--code", "too_many").returncode == 0
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("search", "\udcff"), ("search", "--tag", "\udcff"), ("events", "replay", "--code", "\udcff")],
+)
+def test_bytes_that_are_no_text_are_refused_in_one_sentence(
+    fleet: Fleet, command: tuple[str, ...]
+) -> None:
+    done = fleet.run(*command)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [b"An argument holds bytes that are not UTF-8."]
