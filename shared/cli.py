@@ -83,7 +83,10 @@ def feed(
 
 def compact_feed(
     keep_days: Annotated[
-        float, typer.Option(min=0, help="Younger entries stay; readers may lag that far behind.")
+        float,
+        typer.Option(
+            min=0, max=36_500, help="Younger entries stay; readers may lag that far behind."
+        ),
     ] = 30,
 ) -> None:
     """Delete entries of the search feed that newer ones of their listings have replaced.

@@ -142,3 +142,6 @@ def test_the_command_compacts_while_others_write(
         record(engine, settings, event(minute=minute, photos=[]))
     done = fleet.run("compact-feed", "--keep-days", "0")
     assert (done.returncode, done.stdout) == (0, b"2 entries deleted\n")
+    for days in ("1e10", "nan", "-1"):
+        wrong = fleet.run("compact-feed", "--keep-days", days)
+        assert (wrong.returncode, b"Traceback" in wrong.stderr) == (2, False), wrong.stderr
