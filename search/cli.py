@@ -14,7 +14,7 @@ from search.postgres import WEIGHTS
 from search.process import DEFAULT_NAME, projection
 from shared import followers
 from shared.cli import printable
-from shared.db import follow
+from shared.db import feed_cursors
 from shared.db.session import make_engine
 from shared.errors import SetupError
 from shared.settings import load_settings
@@ -55,6 +55,8 @@ def index(
             raise SetupError("--forget stands alone")
         _forget(forget)
         return
+    if "" in (to, name):
+        raise SetupError("--to and --name must not be empty")
     settings = load_settings()
     where = (to or "", name or "")
     followers.serve(
@@ -119,8 +121,8 @@ def search(
 def _forget(cursor: str) -> None:
     engine = make_engine(load_settings(), role="index")
     with engine.begin() as connection:
-        position = follow.forget(connection, cursor)
-        known = ", ".join(follow.known(connection)) or "nobody"
+        position = feed_cursors.forget(connection, cursor)
+        known = ", ".join(feed_cursors.known(connection)) or "nobody"
     if position is None:
         raise SetupError(f"no cursor is called {cursor}; the feed is followed by {known}")
     typer.echo(f"{cursor} is forgotten; it was at {position}. The feed is followed by {known}.")

@@ -13,7 +13,7 @@
     │   └── Crashed, Unexpected
     ├── EventError                 one listing event cannot be recorded
     ├── RequestRefused             one HTTP request is refused (producer/http/problems.py)
-    ├── IndexAway                  the search index does not take documents now
+    ├── IndexAway                  the search index does not take documents now: BatchRefused
     ├── MessageError               one queue message is not ours
     ├── ArtifactError              a model artifact is refused
     ├── ModelUnknown               no model is registered under that name
@@ -281,6 +281,12 @@ class IndexAway(TaggerError):
     """The search index does not take documents now."""
 
     code = "index_away"
+
+
+class BatchRefused(IndexAway):
+    """The search index does not take these documents together."""
+
+    code = "batch_refused"
 
 
 class MessageError(TaggerError):

@@ -8,8 +8,8 @@ from typing import Final
 import typer
 
 from shared import logs, supervised
-from shared.db import follow
-from shared.db.follow import Follower, Projection
+from shared.db import feed_cursors
+from shared.db.follow import Follower, Progress, Projection
 from shared.db.session import make_engine
 from shared.settings import Settings
 from shared.supervisor import EXIT_SETUP, Supervisor
@@ -45,9 +45,9 @@ def serve(
     engine = make_engine(settings, role=role, connections=1)
     if rebuild:
         with engine.begin() as connection:
-            follow.rewind(connection, projection.name)
+            feed_cursors.rewind(connection, projection.name)
     if once:
-        _report(Follower(engine, projection).catch_up(), projection.name)
+        _report(Follower(engine, projection).catch_up())
         return
     engine.dispose()
     module, *arguments = command
@@ -71,10 +71,8 @@ def work(supervisor: int, role: str, make: Callable[[Settings], Projection]) -> 
     return supervised.work(supervisor, role, follower)
 
 
-def _report(done: follow.Progress, name: str) -> None:
+def _report(done: Progress) -> None:
     typer.echo(f"{done.entries} entries")
-    if done.held:
-        typer.echo(f"Another process follows the feed for {name}, and goes on from there.")
     if done.refused:
         typer.echo(f"{done.refused} documents were refused: feed_refusal says which and why.")
         raise typer.Exit(EXIT_REFUSED)

@@ -1,23 +1,25 @@
 """Follows the search feed into an index, or into flags, from where it stopped last."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import structlog
-from sqlalchemy import Connection, Engine, Row, text
+from sqlalchemy import Connection, Engine, text
 
-from shared.db import search_feed
+from shared.db import feed_cursors, search_feed
 from shared.db.retry import transient
 from shared.db.session import DATABASE_ERRORS, in_words
-from shared.errors import IndexAway
+from shared.errors import BatchRefused, IndexAway
 from shared.settings import Settings
 from shared.watchdog import Watchdog
 
 log = structlog.get_logger()
 
 BATCH: Final = 500
+#: Of a batch's documents as JSON; what is in front of an index may not take any number of them.
+MAX_BATCH_BYTES: Final = 5_000_000
 _IDLE_S: Final = 0.25
 _FIRST_PAUSE_S: Final = 1.0
 _LONGEST_PAUSE_S: Final = 30.0
@@ -46,12 +48,10 @@ class Progress:
 
     entries: int = 0
     refused: int = 0  #: documents that were not taken
-    held: bool = False  #: another follower of this projection was at work
+    again: bool = False  #: nothing was done, but the next step may do it
 
     def __add__(self, more: "Progress") -> "Progress":
-        return Progress(
-            self.entries + more.entries, self.refused + more.refused, self.held or more.held
-        )
+        return Progress(self.entries + more.entries, self.refused + more.refused)
 
 
 class Projection(Protocol):
@@ -62,11 +62,15 @@ class Projection(Protocol):
         """What its cursor is kept under."""
         ...
 
-    def prepare(self, connection: Connection) -> None:
-        """Makes it if it is not there; before the first batch.
+    def prepare(self, connection: Connection) -> Callable[[], None] | None:
+        """Looks whether it is there; before each batch.
+
+        Returns:
+            What makes it, empty, where it is not there. The feed is followed from its start then.
 
         Raises:
-            IndexAway: it does not answer now.
+            IndexAway: it does not answer now; what is returned raises it too.
+            SetupError: it never will, as things are set up.
         """
         ...
 
@@ -78,6 +82,7 @@ class Projection(Protocol):
             entries: what is new.
 
         Raises:
+            BatchRefused: it may take fewer of them; never where there is only one.
             IndexAway: it cannot take them now; nothing is lost if they come again.
         """
         ...
@@ -90,6 +95,7 @@ class Follower:
         self._engine = engine
         self._projection = projection
         self._prepared = False
+        self._limit = self._fewest = BATCH
 
     @staticmethod
     def longest_step_s(settings: Settings) -> float:
@@ -117,6 +123,8 @@ class Follower:
                 stop.wait(pause_s)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
                 continue
+            if done.again:
+                continue
             if not well:
                 log.info("follower.back", projection=self._projection.name)
             pause_s, well = _FIRST_PAUSE_S, True
@@ -124,93 +132,85 @@ class Follower:
                 stop.wait(_IDLE_S)
 
     def catch_up(self) -> Progress:
-        """Works until nothing is left, or another one is found at work.
+        """Works until nothing is left, in turns with others that are at work.
 
         Raises:
-            IndexAway: the index does not answer.
+            IndexAway: the index does not answer, or another follower does not let go.
+            SetupError: see `Projection.prepare`.
         """
         total = Progress()
-        while (done := self.step()).entries:
+        while (done := self.step(wait=True)).entries or done.again:
             total += done
-        return total + done
+        return total
 
-    def step(self) -> Progress:
-        """One batch."""
+    def step(self, *, wait: bool = False) -> Progress:
+        """One batch, unless another follower is at work; or after it, with `wait`."""
+        name = self._projection.name
         with self._engine.begin() as connection:
-            if not self._prepared:
-                self._projection.prepare(connection)
-                self._prepared = True
-            position = _take_cursor(connection, self._projection.name)
-            if position is None:
-                return Progress(held=True)
-            rows = search_feed.read(connection, after=position, limit=BATCH)
-            if not rows:
-                return Progress()
-            refused = self._projection.apply(connection, _newest(rows))
-            _note(connection, self._projection.name, rows, refused)
-            connection.execute(
-                text("""
-                    UPDATE feed_cursor SET position = :position, moved_at = now()
-                    WHERE name = :name
-                """),
-                {"name": self._projection.name, "position": rows[-1].position},
-            )
+            # Committed before all else: tombstones wait also for an index that is away.
+            feed_cursors.begin(connection, name)
+        try:
+            with self._engine.begin() as connection:
+                done, refused = self._batch(connection, wait=wait)
+        except BatchRefused as error:
+            if self._limit < self._fewest:
+                self._fewest = self._limit
+                log.warning(
+                    "follower.halved", projection=name, batch=self._limit, reason=error.detail
+                )
+            return Progress(again=True)
         for refusal in refused:
             log.error(
                 "follower.refused",
-                projection=self._projection.name,
+                projection=name,
                 listing=refusal.entry.listing_id,
                 reason=refusal.reason,
             )
-        return Progress(len(rows), len(refused))
+        return done
 
-
-def rewind(connection: Connection, name: str) -> None:
-    """Lets a projection begin again from the first entry."""
-    connection.execute(text("DELETE FROM feed_cursor WHERE name = :name"), {"name": name})
-
-
-def forget(connection: Connection, name: str) -> int | None:
-    """Lets go of a projection that is kept up no more: tombstones no longer wait for it.
-
-    Returns:
-        Its position in the feed; None where nothing is known under that name.
-    """
-    connection.execute(text("DELETE FROM feed_refusal WHERE name = :name"), {"name": name})
-    return connection.execute(
-        text("DELETE FROM feed_cursor WHERE name = :name RETURNING position"), {"name": name}
-    ).scalar()
-
-
-def known(connection: Connection) -> list[str]:
-    """What the feed is followed for, by name."""
-    return list(connection.execute(text("SELECT name FROM feed_cursor ORDER BY name")).scalars())
-
-
-def _newest(rows: Sequence[Row[Any]]) -> list[Entry]:
-    newest = {row.listing_id: row for row in rows}
-    return [Entry(row.listing_id, row.doc_version, row.document) for row in newest.values()]
-
-
-def _take_cursor(connection: Connection, name: str) -> int | None:
-    """Where to go on, for this transaction alone; None while another one has it."""
-    connection.execute(
-        text("INSERT INTO feed_cursor (name) VALUES (:name) ON CONFLICT DO NOTHING"),
-        {"name": name},
-    )
-    return connection.execute(
-        text("SELECT position FROM feed_cursor WHERE name = :name FOR UPDATE SKIP LOCKED"),
-        {"name": name},
-    ).scalar()
+    def _batch(self, connection: Connection, *, wait: bool) -> tuple[Progress, list[Refusal]]:
+        name = self._projection.name
+        position = feed_cursors.take(connection, name, wait=wait)
+        if position is None:
+            return Progress(), []
+        rows = search_feed.newest(
+            connection, after=position, limit=self._limit, max_bytes=MAX_BATCH_BYTES
+        )
+        if not rows and self._prepared:
+            return Progress(), []
+        # Before each batch: some clusters make what they miss, and not as it should be.
+        make = self._projection.prepare(connection)
+        if make is not None and position > 0:
+            # Committed before it is made: nobody could tell afterwards that it was empty.
+            feed_cursors.rewind(connection, name)
+            log.warning("follower.begins_again", projection=name, reason="its index is gone")
+            return Progress(again=True), []
+        if make is not None:
+            make()
+        self._prepared = True
+        if not rows:
+            return Progress(), []
+        entries = [
+            Entry(row.listing_id, row.doc_version, row.document) for row in rows if row.newest
+        ]
+        try:
+            refused = self._projection.apply(connection, entries) if entries else []
+        except BatchRefused:
+            self._limit = max(1, len(rows) // 2)
+            raise
+        self._limit = min(BATCH, self._limit + max(1, self._limit // 10))
+        _note(connection, name, entries, refused)
+        feed_cursors.move(connection, name, rows[-1].position)
+        return Progress(len(rows), len(refused)), refused
 
 
 def _note(
-    connection: Connection, name: str, rows: Sequence[Row[Any]], refused: Sequence[Refusal]
+    connection: Connection, name: str, entries: Sequence[Entry], refused: Sequence[Refusal]
 ) -> None:
     """Keeps what was refused with its reason, until a newer version is taken."""
     connection.execute(
         text("DELETE FROM feed_refusal WHERE name = :name AND listing_id = ANY(:listings)"),
-        {"name": name, "listings": [row.listing_id for row in rows]},
+        {"name": name, "listings": [entry.listing_id for entry in entries]},
     )
     if refused:
         connection.execute(

@@ -68,6 +68,41 @@ def read(connection: Connection, *, after: int, limit: int) -> Sequence[Row[Any]
     ).all()
 
 
+def newest(connection: Connection, *, after: int, limit: int, max_bytes: int) -> Sequence[Row[Any]]:
+    """The entries after a position, in order, for whoever wants each listing as it is in the end.
+
+    Args:
+        connection: any.
+        after: the position.
+        limit: the most entries.
+        max_bytes: of their documents as JSON together; a single one may have more.
+
+    Returns:
+        position, listing_id, doc_version, document, and whether it is `newest`: of a listing that
+        has changed again since, there is no document here, but later.
+    """
+    return connection.execute(
+        text("""
+            WITH following AS MATERIALIZED (
+                SELECT entry.position, entry.listing_id, entry.doc_version, entry.document,
+                    coalesce(entry.doc_version = listing.doc_version, true) AS newest
+                FROM search_feed AS entry
+                LEFT JOIN listing ON listing.external_id = entry.listing_id
+                WHERE entry.position > :after ORDER BY entry.position LIMIT :limit),
+            sized AS (
+                SELECT *, CASE WHEN newest THEN coalesce(octet_length(document::text), 0)
+                    ELSE 0 END AS bytes
+                FROM following),
+            summed AS (
+                SELECT *, sum(bytes) OVER (ORDER BY position) AS total FROM sized)
+            SELECT position, listing_id, doc_version, newest,
+                CASE WHEN newest THEN document END AS document
+            FROM summed WHERE total <= :max_bytes OR total = bytes ORDER BY position
+        """),
+        {"after": after, "limit": limit, "max_bytes": max_bytes},
+    ).all()
+
+
 def compact(
     connection: Connection, *, after: int, keep: timedelta, limit: int = 5000
 ) -> tuple[int, int]:

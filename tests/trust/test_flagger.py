@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import Engine, text
 
 from dev.fleet import Fleet
-from shared.db.follow import Follower, rewind
+from shared.db.feed_cursors import rewind
+from shared.db.follow import Follower
 from shared.settings import Settings
 from tests.judge import JUDGE
 from tests.marketplace import DECISION, claim_all, event, record, register, rows, settle, tagged

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Connection, Engine, text
 
 from dev.fleet import Fleet
+from search.postgres import PostgresIndex
 from shared.db.follow import Entry, Follower, Progress, Refusal
 from shared.settings import Settings
 from tests.marketplace import event, record, rows
@@ -39,17 +40,31 @@ def test_it_says_how_many_entries_and_refusals_there_were(
     assert Follower(engine, _Kept("a")).catch_up() == Progress()
 
 
-def test_a_cursor_that_another_one_holds_is_told_from_nothing_left(
+def test_once_waits_while_another_one_is_at_work(
     engine: Engine, settings: Settings, fleet: Fleet
 ) -> None:
-    record(engine, settings, event("a", photos=[]))
-    assert Follower(engine, _Kept()).catch_up() == Progress(entries=1)
     assert fleet.run("index", "--once").returncode == 0
+    record(engine, settings, event("a", photos=[]))
     with engine.begin() as connection:
         connection.execute(text("SELECT FROM feed_cursor FOR UPDATE"))
-        assert Follower(engine, _Kept()).catch_up() == Progress(held=True)
+        assert Follower(engine, PostgresIndex("english")).step() == Progress(), "it stands by"
+        fleet.start("once", "index", "--once")
+        waits = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        wait_until(lambda: rows(engine, waits))
+    wait_until(lambda: rows(engine, "SELECT listing_id FROM search_document") == [("a",)])
+    wait_until(lambda: fleet.exit_code("once") == 0)
+
+
+def test_once_says_so_where_another_one_does_not_let_go(
+    engine: Engine, settings: Settings, fleet: Fleet
+) -> None:
+    fleet.environment["TAGGER_STATEMENT_TIMEOUT_S"] = "1"
+    assert fleet.run("index", "--once").returncode == 0
+    record(engine, settings, event("a", photos=[]))
+    with engine.begin() as connection:
+        connection.execute(text("SELECT FROM feed_cursor FOR UPDATE"))
         done = fleet.run("index", "--once")
-    assert (done.returncode, done.stdout.count(b"Another process")) == (0, 1), done.stderr
+    assert (done.returncode, b"does not let go" in done.stderr) == (1, True), done.stderr
 
 
 def test_one_that_was_given_up_is_forgotten_by_name(
