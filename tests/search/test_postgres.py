@@ -8,7 +8,8 @@ from sqlalchemy import Engine, text
 from dev.fleet import Fleet
 from search.postgres import NAME, PostgresIndex
 from search.query import Found, Query, related, search
-from shared.db.follow import Follower, rewind
+from shared.db.feed_cursors import rewind
+from shared.db.follow import Follower, Progress
 from shared.settings import Settings
 from tests.marketplace import event, record, rows, tag_all
 
@@ -103,6 +104,41 @@ def test_updates_and_deletions_follow_and_a_rebuild_tells_the_same(
         rows(engine, "SELECT listing_id, doc_version, title, tags FROM search_document") == before
     )
     assert follower.catch_up().entries == 0
+
+
+def test_a_document_of_too_many_words_is_refused_and_the_others_are_in(
+    engine: Engine, settings: Settings, follower: Follower
+) -> None:
+    words = [f"a{n:06}{'z' * 30}-b{n:06}{'y' * 30}" for n in range(11_000)]
+    roomy = settings.model_copy(update={"max_seller_tags": 20_000})
+    record(
+        engine,
+        roomy,
+        event("a", photos=[]),
+        event("wordy", seller_tags=words, photos=[]),
+        event("b", photos=[]),
+    )
+    assert follower.catch_up() == Progress(entries=3, refused=1)
+    assert rows(engine, "SELECT listing_id FROM search_document ORDER BY 1") == [("a",), ("b",)]
+    [(listing, reason)] = rows(engine, "SELECT listing_id, reason FROM feed_refusal")
+    assert (listing, "too long for tsvector" in reason) == ("wordy", True)
+
+
+def test_beginning_again_never_shows_what_is_deleted(
+    engine: Engine, settings: Settings, follower: Follower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.db.follow.BATCH", 1)
+    record(engine, settings, event("gone", title="lens", photos=[]))
+    record(engine, settings, event("a", title="lens", photos=[]))
+    record(engine, settings, event("gone", minute=1, type="listing.deleted"))
+    record(engine, settings, event("a", minute=1, title="filter", photos=[]))
+    follower.catch_up()
+    with engine.begin() as connection:
+        rewind(connection, NAME)
+    again = Follower(engine, PostgresIndex(_LANGUAGE))
+    while again.step().entries:
+        assert _ids(_find(engine, "lens")) == []
+        assert _ids(_find(engine, "filter")) == ["a"]
 
 
 @pytest.mark.parametrize(
