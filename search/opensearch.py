@@ -5,27 +5,43 @@ not newer than what the index has is refused with 409, which is as good as done.
 come twice and out of order.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, Final
-from urllib.parse import SplitResult, quote, unquote, urlsplit
+from urllib.parse import quote
 
 import orjson
-import pycurl
 from sqlalchemy import Connection
 
-from shared.certificates import trusted_certificates
+from search.cluster import DEADLINE_S, LOOK_S, Answer, Cluster, Unanswered
 from shared.db.follow import Entry, Refusal
-from shared.errors import IndexAway, SetupError
+from shared.errors import BatchRefused, IndexAway, SetupError
 
-#: Of a whole request; shorter than a transaction may stay open.
-DEADLINE_S: Final = 15.0
-_CONNECT_S: Final = 5.0
-#: Of an answer: what it says of a batch, a refusal of each document with the words of it included.
-MAX_ANSWER_BYTES: Final = 16 << 20
-_NOT_NOW: Final = (HTTPStatus.NOT_FOUND, HTTPStatus.TOO_MANY_REQUESTS)
-_REFUSE: Final = -1  # what makes libcurl end the transfer
+#: What proxies and clusters say to a request with too much in it.
+_TOO_MUCH: Final = (
+    HTTPStatus.REQUEST_TIMEOUT,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.GATEWAY_TIMEOUT,
+)
+#: Of 3xx and 4xx, what goes by.
+_PASSES: Final = (HTTPStatus.NOT_FOUND, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
+#: Of HTTP 400: only these are about a document. Whatever else is said, such as that the index is
+#: closed or may not be written to, mends without it.
+_ITS_FAULT: Final = frozenset(
+    {
+        "action_request_validation_exception",  # an id that is too long; of a whole request
+        "document_parsing_exception",
+        "illegal_argument_exception",
+        "mapper_parsing_exception",
+        "strict_dynamic_mapping_exception",
+    }
+)
+#: https://docs.opensearch.org/latest/api-reference/index-apis/create-index/#index-naming-restrictions
+#: but for capitals, which aliases may have.
+_NAME: Final = re.compile(r"""(?![-_+])(?!\.{1,2}$)[^\s\\/*?"<>|,#:\x00-\x1f\x7f]+""")
+_MAX_NAME_BYTES: Final = 255
 #: What the documents hold; tags are matched as they are, and words within them too.
 _TAGS: Final = {
     "properties": {
@@ -33,7 +49,7 @@ _TAGS: Final = {
         "score": {"type": "float"},
     }
 }
-_EXISTS: Final = b"resource_already_exists_exception"
+_EXISTS: Final = "resource_already_exists_exception"
 MAPPING: Final = {
     "mappings": {
         "dynamic": False,
@@ -51,65 +67,45 @@ MAPPING: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    status: int
-    body: bytes
-
-    @property
-    def ok(self) -> bool:
-        return 200 <= self.status < 300
-
-    def __str__(self) -> str:
-        return f"HTTP {self.status}: {self.body[:200].decode(errors='replace')}"
-
-
 class OpenSearchIndex:
     """One index of a cluster."""
 
-    def __init__(self, url: str, index: str, *, deadline_s: float = DEADLINE_S) -> None:
+    def __init__(
+        self,
+        url: str,
+        index: str,
+        *,
+        ca_file: Path | None = None,
+        deadline_s: float = DEADLINE_S,
+    ) -> None:
         """Makes no connection yet.
 
         Args:
             url: of the cluster, with user and password where it wants them.
             index: the index's name, or an alias for writing.
+            ca_file: certificates of authorities, in PEM, that are trusted instead of the usual.
             deadline_s: of each request, from the look-up of a name to the answer's last byte.
 
         Raises:
-            SetupError: that is not a URL of such a cluster.
+            SetupError: that is not a URL of such a cluster, no name of an index, or no file.
         """
-        parts, port = _parts(url)
-        place = f"{parts.hostname}{f':{port}' if port else ''}{parts.path.rstrip('/')}"
-        self._base = f"{parts.scheme}://{place}"
+        if not _NAME.fullmatch(index) or len(index.encode()) > _MAX_NAME_BYTES:
+            raise SetupError(f"no index may be called {index!a}")
+        self._cluster = Cluster(url, ca_file=ca_file, deadline_s=deadline_s)
         self._path = quote(index, safe="")
-        self.name = f"{place}/{index}"
-        self._curl = pycurl.Curl()  # keeps its connection from one request to the next
-        self._options: list[tuple[int, Any]] = [
-            (pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS),
-            (pycurl.FOLLOWLOCATION, 0),  # nobody else is to have the documents
-            (pycurl.PROXY, ""),  # whatever the environment says
-            (pycurl.NETRC, pycurl.NETRC_IGNORED),
-            (pycurl.NOSIGNAL, 1),
-            (pycurl.CAINFO, trusted_certificates()),
-            (pycurl.CONNECTTIMEOUT_MS, round(_CONNECT_S * 1000)),
-            (pycurl.TIMEOUT_MS, round(deadline_s * 1000)),
-        ]
-        if parts.username is not None:
-            self._options += [
-                (pycurl.HTTPAUTH, pycurl.HTTPAUTH_BASIC),
-                (pycurl.USERNAME, unquote(parts.username)),
-                (pycurl.PASSWORD, unquote(parts.password or "")),
-            ]
+        self.name = f"{self._cluster.place}/{index}"
+        self._answered = False
 
-    def prepare(self, connection: Connection) -> None:  # noqa: ARG002  # others keep theirs there
-        """Makes the index with its mapping if it is not there."""
-        answer = self._ask("HEAD", self._path, None)
+    def prepare(
+        self,
+        connection: Connection,  # noqa: ARG002  # others keep theirs there
+    ) -> Callable[[], None] | None:
+        """Looks whether it is there; see `Projection`."""
+        answer = self._cluster.ask("HEAD", self._path, None, deadline_s=LOOK_S)
         if answer.status == HTTPStatus.NOT_FOUND:
-            answer = self._ask("PUT", self._path, orjson.dumps(MAPPING))
-            if answer.status == HTTPStatus.BAD_REQUEST and _EXISTS in answer.body:
-                return  # another one was faster
-        if not answer.ok:
-            raise IndexAway(str(answer))
+            return self._make
+        self._expect_ok(answer)
+        return None
 
     def apply(
         self,
@@ -118,63 +114,38 @@ class OpenSearchIndex:
     ) -> list[Refusal]:
         """Takes documents in by one bulk request."""
         body = b"".join(_lines(entry) for entry in entries)
-        answer = self._ask("POST", f"{self._path}/_bulk", body)
-        if not answer.ok:
-            raise IndexAway(str(answer))
-        return _refusals(entries, _items(answer, len(entries)))
-
-    def _ask(self, method: str, path: str, body: bytes | None) -> _Answer:
-        """One request and its answer.
-
-        Raises:
-            IndexAway: there is none, not in time or no end of it.
-        """
-        kind = "x-ndjson" if path.endswith("/_bulk") else "json"
-        received = bytearray()
-
-        def take(part: bytes) -> int | None:
-            if len(received) + len(part) > MAX_ANSWER_BYTES:
-                return _REFUSE
-            received.extend(part)
-            return None
-
-        curl = self._curl
-        curl.reset()
-        for option, value in self._options:
-            curl.setopt(option, value)
-        curl.setopt(pycurl.URL, f"{self._base}/{path}")
-        curl.setopt(pycurl.WRITEFUNCTION, take)
-        if body is None:
-            curl.setopt(pycurl.NOBODY, 1)
-        else:
-            curl.setopt(pycurl.POSTFIELDS, body)
-            # Without Expect: it would wait a second for leave to send a large body.
-            curl.setopt(pycurl.HTTPHEADER, [f"Content-Type: application/{kind}", "Expect:"])
-        curl.setopt(pycurl.CUSTOMREQUEST, method)
         try:
-            curl.perform()
-        except pycurl.error as error:
-            code = int(error.args[0])
-            words = (
-                f"its answer has more than {MAX_ANSWER_BYTES} bytes"
-                if code == pycurl.E_WRITE_ERROR
-                else pycurl.easy_strerror(code)
-            )
-            raise IndexAway(f"{self.name}: {words}") from None
-        return _Answer(curl.getinfo(pycurl.RESPONSE_CODE), bytes(received))
+            answer = self._cluster.ask("POST", f"{self._path}/_bulk", body)
+        except Unanswered as error:
+            if len(entries) > 1:
+                raise BatchRefused(error.detail) from None
+            raise
+        if answer.ok:
+            return _refusals(entries, _items(answer, len(entries)))
+        its_fault = (
+            answer.status == HTTPStatus.BAD_REQUEST and answer.error.get("type") in _ITS_FAULT
+        )
+        if len(entries) > 1 and (its_fault or answer.status in _TOO_MUCH):
+            raise BatchRefused(str(answer))
+        if its_fault or answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            return [Refusal(entries[0], str(answer))]
+        raise IndexAway(str(answer))
 
+    def _make(self) -> None:
+        """Makes the index with its mapping."""
+        answer = self._cluster.ask("PUT", self._path, orjson.dumps(MAPPING), deadline_s=LOOK_S)
+        if answer.status == HTTPStatus.BAD_REQUEST and answer.error.get("type") == _EXISTS:
+            return  # another one was faster
+        self._expect_ok(answer)
 
-def _parts(url: str) -> tuple[SplitResult, int | None]:
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-        known = parts.scheme in ("http", "https") and parts.hostname
-        if known and not parts.query and not parts.fragment:
-            return parts, port
-    except ValueError:
-        pass
-    # Not a word of the URL itself: it may hold a password.
-    raise SetupError("the index's URL must be http(s)://[user:password@]host[:port][/path]")
+    def _expect_ok(self, answer: Answer) -> None:
+        if answer.ok:
+            self._answered = True
+            return
+        said = f"{self.name}: {answer}"
+        # What worked once mends by itself; what never did is for whoever set it up.
+        hopeless = 300 <= answer.status < 500 and answer.status not in _PASSES
+        raise (SetupError if hopeless and not self._answered else IndexAway)(said)
 
 
 def _lines(entry: Entry) -> bytes:
@@ -184,7 +155,7 @@ def _lines(entry: Entry) -> bytes:
     return orjson.dumps({"index": action}) + b"\n" + orjson.dumps(entry.document) + b"\n"
 
 
-def _items(answer: _Answer, count: int) -> list[dict[str, Any]]:
+def _items(answer: Answer, count: int) -> list[dict[str, Any]]:
     try:
         items: list[dict[str, Any]] = [
             next(iter(item.values())) for item in orjson.loads(answer.body)["items"]
@@ -201,7 +172,7 @@ def _refusals(entries: Sequence[Entry], items: Sequence[dict[str, Any]]) -> list
     """What it will never take.
 
     Raises:
-        IndexAway: it could not take some of them now.
+        IndexAway: it could not take some of them, and they are not to blame.
     """
     refused: list[Refusal] = []
     for entry, item in zip(entries, items, strict=True):
@@ -210,16 +181,19 @@ def _refusals(entries: Sequence[Entry], items: Sequence[dict[str, Any]]) -> list
             continue
         if status == HTTPStatus.NOT_FOUND and entry.document is None:
             continue  # gone already
-        reason = _reason(item)
-        # A whole index may be gone; it is made again then.
-        if status in _NOT_NOW or status >= 500:
-            raise IndexAway(f"HTTP {status}: {reason}")
-        refused.append(Refusal(entry, f"HTTP {status}: {reason}"))
+        kind, reason = _reason(item)
+        said = f"HTTP {status}: {reason}"
+        if status != HTTPStatus.BAD_REQUEST or kind not in _ITS_FAULT:
+            # Its name, for the case that it is to blame after all.
+            raise IndexAway(f"{said}; listing {entry.listing_id!r}")
+        refused.append(Refusal(entry, said))
     return refused
 
 
-def _reason(item: dict[str, Any]) -> str:
+def _reason(item: dict[str, Any]) -> tuple[str, str]:
+    """What kind of error an item has, and all that is said of it."""
     error = item.get("error")
     if isinstance(error, dict):
-        return f"{error.get('type')}: {error.get('reason')}"[:500]  # pyright: ignore[reportUnknownMemberType]
-    return str(error)[:500]
+        kind = str(error.get("type"))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+        return kind, f"{kind}: {error.get('reason')}"[:500]  # pyright: ignore[reportUnknownMemberType]
+    return "", str(error)[:500]

@@ -22,13 +22,13 @@ def projection(settings: Settings, to: str, name: str) -> Projection:
         name: of the index there; '' where none was given.
 
     Raises:
-        SetupError: these do not fit each other, or that is no URL of a cluster.
+        SetupError: these do not fit each other, or see `OpenSearchIndex`.
     """
     given = settings.index_url.get_secret_value() if settings.index_url else ""
     if to and given:
         raise SetupError("--to and TAGGER_INDEX_URL are both given; only one can be meant")
     if to or given:
-        return OpenSearchIndex(to or given, name or DEFAULT_NAME)
+        return OpenSearchIndex(to or given, name or DEFAULT_NAME, ca_file=settings.index_ca_file)
     if name:
         raise SetupError("--name is for an index at --to or TAGGER_INDEX_URL, and neither is given")
     return PostgresIndex(settings.search_language)

@@ -267,6 +267,9 @@ class Settings(PhotoLimits):
     search_language: Annotated[str, Field(pattern="^[a-z_]{1,63}$")] = "english"
     #: Where `tagger index` goes instead of Postgres: http(s)://[user:password@]host[:port].
     index_url: SecretStr | None = None
+    #: Certificates of the authorities that it is trusted by, in PEM, instead of the usual ones: a
+    #: cluster's own authority, most often.
+    index_ca_file: Path | None = None
 
     # Flags
     #: Tags that the marketplace's policy names, with semicolons between them (some have commas):

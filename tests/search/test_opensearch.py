@@ -1,14 +1,21 @@
 """Documents in a cluster, by the contract of its bulk API."""
 
 import json
+import ssl
 from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
 
+from bench.throughput.certificate import make_certificate
 from dev.fleet import Fleet
-from search.opensearch import MAX_ANSWER_BYTES, OpenSearchIndex
-from shared.db.follow import Entry, Follower, rewind
+from search.cluster import MAX_ANSWER_BYTES
+from search.opensearch import OpenSearchIndex
+from shared.db import search_feed
+from shared.db.feed_cursors import rewind
+from shared.db.follow import Entry, Follower, Progress
 from shared.errors import IndexAway, SetupError
 from shared.settings import Settings
 from tests.marketplace import event, record, rows, tag_all
@@ -63,6 +70,11 @@ def test_all_of_it_again_changes_nothing(
     assert json.dumps(cluster.indices) == before
 
 
+def _of_one(status: int, kind: str) -> bytes:
+    error = {"type": kind, "reason": "because"}
+    return json.dumps({"items": [{"index": {"status": status, "error": error}}]}).encode()
+
+
 @pytest.mark.parametrize(
     "trouble",
     [
@@ -73,6 +85,12 @@ def test_all_of_it_again_changes_nothing(
         (200, b'{"items": []}'),
         (200, b'{"items": [{"index": {"status": 429}}]}'),
         (200, b'{"items": [{"index": {"status": 503, "error": "late"}}]}'),
+        (200, _of_one(403, "cluster_block_exception")),
+        (200, _of_one(403, "security_exception")),
+        (200, _of_one(400, "index_closed_exception")),
+        (200, _of_one(404, "index_not_found_exception")),
+        (400, b'{"error": {"type": "index_closed_exception"}}'),
+        (403, b'{"error": {"type": "security_exception"}}'),
     ],
 )
 def test_what_is_not_taken_now_comes_again(
@@ -93,6 +111,7 @@ def test_what_is_not_taken_now_comes_again(
         follower.step()
     assert follower.step().entries == 1
     assert cluster.documents("listings")["a"]["title"] == "new"
+    assert rows(engine, "SELECT * FROM feed_refusal") == []
 
 
 def test_what_is_never_taken_stands_there_with_its_reason_until_it_is(
@@ -104,22 +123,129 @@ def test_what_is_never_taken_stands_there_with_its_reason_until_it_is(
     assert {*cluster.documents("listings")} == {"b"}
     [(listing, reason)] = rows(engine, "SELECT listing_id, reason FROM feed_refusal")
     assert listing == wide
-    assert "illegal_argument_exception" in reason
+    assert "action_request_validation_exception" in reason
 
 
-def test_an_index_that_was_dropped_is_made_again_and_filled_from_then_on(
-    engine: Engine, settings: Settings, fleet: Fleet, cluster: Cluster
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        (200, _of_one(400, "mapper_parsing_exception")),
+        (200, _of_one(400, "illegal_argument_exception")),
+        (413, b"too large"),
+    ],
+)
+def test_what_a_document_itself_is_to_blame_for_does_not_stop_the_index(
+    engine: Engine,
+    settings: Settings,
+    cluster: Cluster,
+    follower: Follower,
+    trouble: tuple[int, bytes],
 ) -> None:
+    record(engine, settings, event("a", photos=[]))
+    cluster.troubles.append(trouble)
+    assert follower.catch_up() == Progress(entries=1, refused=1)
+    assert rows(engine, "SELECT listing_id FROM feed_refusal") == [("a",)]
+    record(engine, settings, event("a", minute=1, photos=[]))
+    assert follower.catch_up() == Progress(entries=1)
+    assert rows(engine, "SELECT listing_id FROM feed_refusal") == []
+
+
+def test_where_large_requests_are_refused_documents_arrive_in_smaller_ones(
+    engine: Engine, settings: Settings, cluster: Cluster, follower: Follower
+) -> None:
+    cluster.most_bytes = 8_000
+    record(
+        engine,
+        settings,
+        *(event(f"L{n}", title="t" * 400, photos=[]) for n in range(100)),
+        event("giant", seller_tags=[f"{n:090}" for n in range(100)], photos=[]),
+        event("last", photos=[]),
+    )
+    assert follower.catch_up() == Progress(entries=102, refused=1)
+    assert len(cluster.documents("listings")) == 101
+    [(listing, reason)] = rows(engine, "SELECT listing_id, reason FROM feed_refusal")
+    assert (listing, reason.startswith("HTTP 413")) == ("giant", True)
+
+
+def test_a_cluster_that_is_too_slow_for_many_documents_gets_fewer(
+    engine: Engine, settings: Settings, cluster: Cluster
+) -> None:
+    index = OpenSearchIndex(cluster.url, "listings", deadline_s=1)
+    follower = Follower(engine, index)
+    follower.catch_up()
+    record(engine, settings, *(event(f"L{n}", photos=[]) for n in range(4)))
+    cluster.drips = True
+    assert [follower.step() for _ in range(2)] == [Progress(again=True)] * 2
+    with pytest.raises(IndexAway, match="timed out"):
+        follower.step()
+    cluster.drips = False
+    assert follower.step() == Progress(entries=1)
+    assert follower.catch_up() == Progress(entries=3)
+
+
+def test_a_request_has_no_more_bytes_than_are_usually_taken(
+    engine: Engine,
+    settings: Settings,
+    cluster: Cluster,
+    follower: Follower,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("shared.db.follow.MAX_BATCH_BYTES", 50_000)
+    tags = [f"{n:090}" for n in range(100)]
+    record(engine, settings, *(event(f"L{n}", seller_tags=tags, photos=[]) for n in range(12)))
+    assert follower.catch_up().entries == 12
+    assert len(cluster.sizes) == 3
+    assert max(cluster.sizes) < 50_000
+
+
+def test_tombstones_wait_for_an_index_that_begins_again_while_it_is_away(
+    engine: Engine, settings: Settings, cluster: Cluster, follower: Follower
+) -> None:
+    record(engine, settings, event("gone", photos=[]), event("kept", photos=[]))
+    follower.catch_up()
+    record(engine, settings, event("gone", minute=1, type="listing.deleted"))
+    with engine.begin() as connection:
+        rewind(connection, f"{cluster.url.removeprefix('http://')}/listings")
+    assert rows(engine, "SELECT position FROM feed_cursor") == [(0,)]
+    new = Follower(engine, OpenSearchIndex(cluster.url, "another"))
+    cluster.look = 503
+    for away in (follower, new):
+        with pytest.raises(IndexAway):
+            away.step()
+    cluster.look = None
+    assert rows(engine, "SELECT position FROM feed_cursor") == [(0,), (0,)]
+    with engine.begin() as connection:
+        search_feed.compact(connection, after=0, keep=timedelta(0))
+    follower.catch_up()
+    assert {*cluster.documents("listings")} == {"kept"}
+
+
+def test_beginning_again_shows_nothing_that_is_deleted_or_was_replaced(
+    engine: Engine, settings: Settings, cluster: Cluster, follower: Follower
+) -> None:
+    for minute in range(3):
+        record(engine, settings, event("a", minute=minute, title=f"{minute}", photos=[]))
+    record(engine, settings, event("b", photos=[]))
+    record(engine, settings, event("b", minute=1, type="listing.deleted"))
+    follower.catch_up()
+    assert cluster.taken == [("a", 3), ("b", 2)]
+
+
+@pytest.mark.parametrize("makes_missing", [False, True])
+def test_an_index_that_was_dropped_is_made_again_and_filled(
+    engine: Engine, settings: Settings, fleet: Fleet, cluster: Cluster, makes_missing: bool
+) -> None:
+    cluster.makes_missing = makes_missing
     fleet.environment["TAGGER_INDEX_URL"] = cluster.url
     record(engine, settings, event("a", photos=[]))
     fleet.start("index", "index")
     wait_until(lambda: "a" in cluster.indices.get("listings", {}))
-    del cluster.indices["listings"]
+    del cluster.indices["listings"], cluster.mappings["listings"]
     record(engine, settings, event("b", photos=[]))
-    wait_until(lambda: "b" in cluster.indices.get("listings", {}))
+    wait_until(lambda: {*cluster.indices.get("listings", {})} == {"a", "b"})
+    assert cluster.mappings["listings"]["mappings"]["dynamic"] is False
     assert fleet.stop("index") == {"index": 0}
-    assert fleet.run("index", "--once", "--rebuild").returncode == 0
-    assert {*cluster.documents("listings")} == {"a", "b"}
+    assert '"follower.begins_again"' in fleet.log("index")
 
 
 def test_of_two_at_once_none_loses_or_repeats_anything(
@@ -164,6 +290,7 @@ def test_its_password_goes_to_it_and_nowhere_else(
         "http://u:hush@host?b",
         "http://u:hush@host:b:c",
         "http://u:hush@[host",
+        "http://u:12/hush@host:9200",
     ],
 )
 def test_what_is_no_url_of_a_cluster_is_refused_unquoted(url: str) -> None:
@@ -185,7 +312,7 @@ def test_a_cluster_that_does_not_answer_is_away() -> None:
 
 def test_a_cluster_whose_answer_drips_is_away(cluster: Cluster) -> None:
     cluster.drips = True
-    with pytest.raises(IndexAway, match="Timeout"):
+    with pytest.raises(IndexAway, match="timed out"):
         _send(OpenSearchIndex(cluster.url, "listings", deadline_s=0.5))
 
 
@@ -220,3 +347,48 @@ def test_once_says_by_its_exit_code_that_documents_were_refused(
 def test_a_name_without_a_cluster_is_refused(fleet: Fleet) -> None:
     done = fleet.run("index", "--once", "--name", "shop")
     assert (done.returncode, b"--name" in done.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "*", "..", "_all", "a b", "a\n", "x" * 256])
+def test_what_no_index_may_be_called_is_refused(name: str) -> None:
+    with pytest.raises(SetupError, match="no index may be called"):
+        OpenSearchIndex("http://127.0.0.1:9", name)
+
+
+def test_an_address_of_version_6_is_one() -> None:
+    assert OpenSearchIndex("http://[::1]:9200", "listings").name == "[::1]:9200/listings"
+
+
+@pytest.mark.parametrize("status", [301, 400, 401, 403])
+def test_what_never_worked_is_set_up_wrong_and_what_did_is_away(
+    engine: Engine, settings: Settings, cluster: Cluster, follower: Follower, status: int
+) -> None:
+    cluster.look = status
+    with pytest.raises(SetupError, match=f"/listings: HTTP {status}"):
+        follower.step()
+    cluster.look = None
+    follower.catch_up()
+    record(engine, settings, event("a", photos=[]))
+    cluster.look = status
+    with pytest.raises(IndexAway, match=f"HTTP {status}"):
+        follower.step()
+
+
+def test_a_cluster_is_trusted_by_the_authority_that_is_named(
+    engine: Engine, settings: Settings, fleet: Fleet, cluster: Cluster, tmp_path: Path
+) -> None:
+    certificate = make_certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate.served)
+    cluster.speak_tls(context)
+    record(engine, settings, event("a", photos=[]))
+    fleet.environment["TAGGER_INDEX_URL"] = cluster.url.replace("//", "//u:Wq7%40head@")
+    refused = fleet.run("index", "--once")
+    assert (refused.returncode, b"certificate" in refused.stderr) == (1, True), refused.stderr
+    assert b"Wq7" not in refused.stderr
+    fleet.environment["TAGGER_INDEX_CA_FILE"] = str(certificate.trusted)
+    done = fleet.run("index", "--once")
+    assert done.returncode == 0, done.stderr
+    fleet.environment["TAGGER_INDEX_CA_FILE"] = str(tmp_path / "missing")
+    missing = fleet.run("index", "--once")
+    assert (missing.returncode, b"TAGGER_INDEX_CA_FILE" in missing.stderr) == (1, True)
