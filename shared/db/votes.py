@@ -108,14 +108,22 @@ def take_back(connection: Connection, reviewer_id: int) -> int | None:
     """
     newest = connection.execute(
         text("""
-            SELECT listing_id, kind, subject, reviewer_id, replaced IS NOT NULL AS replaces
+            SELECT listing_id, kind, subject, replaced IS NOT NULL AS replaces
             FROM vote WHERE reviewer_id = :reviewer_id ORDER BY voted_at DESC LIMIT 1 FOR UPDATE
         """),
         {"reviewer_id": reviewer_id},
     ).one_or_none()
     if newest is None:
         return None
-    connection.execute(text(_RESTORE if newest.replaces else _DELETE), newest._asdict())
+    connection.execute(
+        text(_RESTORE if newest.replaces else _DELETE),
+        {
+            "listing_id": newest.listing_id,
+            "kind": newest.kind,
+            "subject": newest.subject,
+            "reviewer_id": reviewer_id,
+        },
+    )
     return newest.listing_id
 
 
