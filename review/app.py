@@ -2,10 +2,12 @@
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Final
 
 import structlog
 from sqlalchemy import Engine
+from sqlalchemy.exc import DataError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -15,13 +17,15 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from review import pages
-from review.auth import COOKIE, Auth
+from review.auth import Auth
 from review.forms import read_form
 from review.middleware import SecurityMiddleware
-from review.queue_position import QueuePosition, read_id
+from review.photo_threads import PhotoThreads
+from review.queue_position import QueuePosition, read_id, read_word
 from review.reviewers import Session
 from review.views import Views
 from shared.db.session import DATABASE_ERRORS, in_words
+from shared.errors import Busy
 from shared.settings import Settings
 
 log = structlog.get_logger()
@@ -43,17 +47,21 @@ def make_app(settings: Settings, engine: Engine, origins: frozenset[str]) -> ASG
     """
     views = Views(engine, settings)
     auth = Auth(engine, settings, secure=all(one.startswith("https:") for one in origins))
+    photo_threads = PhotoThreads()
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
         yield
+        photo_threads.close()
         views.close()
 
     app = Starlette(
-        routes=_Routes(settings, auth, views).all(),
+        routes=_Routes(settings, auth, views, photo_threads).all(),
         exception_handlers={
             HTTPException: _refused,
             **dict.fromkeys(DATABASE_ERRORS, _away),
+            DataError: _odd,
+            Busy: _busy,
             Exception: _unexpected,
         },
         lifespan=lifespan,
@@ -64,10 +72,13 @@ def make_app(settings: Settings, engine: Engine, origins: frozenset[str]) -> ASG
 class _Routes:
     """Which path leads where, and who may take it."""
 
-    def __init__(self, settings: Settings, auth: Auth, views: Views) -> None:
+    def __init__(
+        self, settings: Settings, auth: Auth, views: Views, photo_threads: PhotoThreads
+    ) -> None:
         self._deadline_s = settings.body_deadline_s
         self._auth = auth
         self._views = views
+        self._photo_threads = photo_threads
 
     def all(self) -> list[Route]:
         """Every route; everything but the way in is for those who are signed in."""
@@ -97,7 +108,7 @@ class _Routes:
             self._shown(
                 "/precision",
                 lambda asked, session: views.precision(
-                    asked.query_params.get("model", ""), session
+                    read_word(asked.query_params.get("model", "")), session
                 ),
             ),
             self._done("/vote", views.vote),
@@ -110,15 +121,24 @@ class _Routes:
         ]
 
     def _shown(self, path: str, show: Shown, *, picture: bool = False) -> Route:
-        """A page, or a picture."""
+        """A page, or a picture; pictures, and where a model looked, wait for photos' hosts."""
 
-        def answer(request: Request) -> Response:
-            session = self._auth.session(request.cookies.get(COOKIE))
-            if session is not None:
-                return show(request, session)
-            if picture:
-                raise HTTPException(401, "Sign in first.")
-            return RedirectResponse("/sign-in", 303)
+        async def answer(request: Request) -> Response:
+            cookie = request.cookies.get(self._auth.cookie)
+            session = await run_in_threadpool(self._auth.session, cookie)
+            if session is None:
+                if picture:
+                    raise HTTPException(401, "Sign in first.")
+                return RedirectResponse("/sign-in", 303)
+            if not picture and not request.query_params.get("where"):
+                return await run_in_threadpool(show, request, session)
+            try:
+                return await self._photo_threads.run(partial(show, request, session))
+            except Busy as busy:
+                if not picture:
+                    raise
+                small = request.query_params.get("size") == "small"
+                return pages.missing_photo(busy.code, str(busy), small=small, status=503)
 
         return Route(path, answer, methods=["GET"])
 
@@ -127,7 +147,8 @@ class _Routes:
 
         async def answer(request: Request) -> Response:
             form = await read_form(request, self._deadline_s)
-            return await run_in_threadpool(self._do, do, form, request.cookies.get(COOKIE))
+            cookie = request.cookies.get(self._auth.cookie)
+            return await run_in_threadpool(self._do, do, form, cookie)
 
         return Route(path, answer, methods=["POST"])
 
@@ -138,7 +159,7 @@ class _Routes:
         self._auth.check(session, form)
         return do(form, session)
 
-    def _show_sign_in(self, _request: Request) -> Response:
+    async def _show_sign_in(self, _request: Request) -> Response:
         return self._auth.page()
 
     async def _sign_in(self, request: Request) -> Response:
@@ -157,14 +178,14 @@ def _id(request: Request) -> int:
     return id_
 
 
-def _static(request: Request) -> Response:
+async def _static(request: Request) -> Response:
     found = pages.static(request.path_params["name"])
     if found is None:
         raise HTTPException(404)
     return found
 
 
-def _healthz(_request: Request) -> Response:
+async def _healthz(_request: Request) -> Response:
     return Response("alive", media_type="text/plain")
 
 
@@ -188,6 +209,15 @@ def _refused(_request: Request, error: Exception) -> Response:
 def _away(_request: Request, error: Any) -> Response:
     log.warning("review.database_away", reason=in_words(error))
     return pages.message(503, "Postgres is away", "Nothing is lost. Try again in a moment.")
+
+
+def _odd(_request: Request, error: Any) -> Response:
+    log.warning("review.odd_request", reason=in_words(error))
+    return pages.message(400, "That did not work", "Nothing can be asked like that.")
+
+
+def _busy(_request: Request, error: Exception) -> Response:
+    return pages.message(503, "Not now", str(error))
 
 
 def _unexpected(_request: Request, _error: Exception) -> Response:

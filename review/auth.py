@@ -1,8 +1,6 @@
 """Signing in and out, and whether a form is meant by who is signed in."""
 
 import hmac
-import threading
-import time
 from typing import Final
 
 import structlog
@@ -11,18 +9,14 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from review import pages, reviewers
-from review.passwords import MAX_CHARACTERS
 from review.reviewers import Session
-from review.throttle import Throttle
 from shared.settings import Settings
 
 log = structlog.get_logger()
 
-COOKIE: Final = "review_session"
-#: Longer ones are not ours: no need to hash them.
-_MAX_COOKIE: Final = 100
-#: Passwords that are hashed at once, at 32 MiB each.
-_HASHES: Final = 2
+_COOKIE: Final = "review_session"
+#: Longer cookies, names and passwords are not ours: no need to look.
+_MAX_CHARACTERS: Final = 200
 
 
 class Auth:
@@ -39,13 +33,12 @@ class Auth:
         self._engine = engine
         self._lasts_s = settings.review_session_s
         self._secure = secure
-        self._throttle = Throttle()
-        self._lock = threading.Lock()
-        self._hashing = threading.BoundedSemaphore(_HASHES)
+        #: Its name. With this prefix no other host of the domain can set it (RFC 6265bis, 4.1.3).
+        self.cookie = f"__Host-{_COOKIE}" if secure else _COOKIE
 
     def session(self, cookie: str | None) -> Session | None:
         """Who is signed in."""
-        if not cookie or len(cookie) > _MAX_COOKIE:
+        if not cookie or len(cookie) > _MAX_CHARACTERS:
             return None
         with self._engine.connect() as connection:
             return reviewers.session_of(connection, cookie)
@@ -69,29 +62,17 @@ class Auth:
     def sign_in(self, form: dict[str, str]) -> Response:
         """A new session for the right name and password."""
         name, password = form.get("name", "").strip(), form.get("password", "").strip()
-        if not name or len(name) > MAX_CHARACTERS or len(password) > MAX_CHARACTERS:
+        if not name or len(name) > _MAX_CHARACTERS or len(password) > _MAX_CHARACTERS:
             return self.page(401, "That is no reviewer's name and password.")
-        with self._lock:
-            now = time.monotonic()
-            wait_s = self._throttle.wait_s(name, now)
-            if not wait_s:
-                # Before the answer is known, or many could try at once.
-                self._throttle.failed(name, now)
-        if wait_s:
-            answer = self.page(429, "Too many tries: wait a minute.", name)
-            answer.headers["retry-after"] = str(int(wait_s) + 1)
-            return answer
-        with self._hashing, self._engine.begin() as connection:
+        with self._engine.begin() as connection:
             session = reviewers.sign_in(connection, name, password, for_s=self._lasts_s)
         if session is None:
             log.warning("review.refused")
             return self.page(401, "That is no reviewer's name and password.", name)
-        with self._lock:
-            self._throttle.succeeded(name)
         log.info("review.signed_in", reviewer=session.reviewer_id)
         answer = RedirectResponse("/", 303)
         answer.set_cookie(
-            COOKIE,
+            self.cookie,
             session.token,
             max_age=self._lasts_s,
             httponly=True,
@@ -105,5 +86,5 @@ class Auth:
         with self._engine.begin() as connection:
             reviewers.sign_out(connection, session)
         answer = RedirectResponse("/sign-in", 303)
-        answer.delete_cookie(COOKIE, httponly=True, samesite="strict", secure=self._secure)
+        answer.delete_cookie(self.cookie, httponly=True, samesite="strict", secure=self._secure)
         return answer

@@ -15,6 +15,8 @@ from shared.domain.photo import Status
 
 #: What is shown of the photos of a listing.
 PHOTOS: Final = 24
+#: Why a photo is not shown that no worker has looked at yet: it may be one that kills decoders.
+PENDING: Final = "pending"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +46,9 @@ class Photo:
 
     id: int
     number: int  #: 1, 2, 3, ... in the listing
-    status: str
-    error_code: str | None
+    url: str
+    content_sha256: bytes  #: of what was tagged
+    missing: str  #: why it is not shown: the code that it failed with, or `pending`; '' if tagged
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,7 @@ class Listing:
     more_photos: int  #: that are not shown
     flags: list[Subject]
     tags: list[Subject]
+    photos_sha256: str  #: in hexadecimal, see `votes.photos_sha256`; '' where no photo was tagged
     model_version: str | None
     vocabulary: list[str] = field(default_factory=list[str])  #: of tags that it does not have
 
@@ -69,11 +73,12 @@ def read_listing(
 ) -> Listing | None:
     """The listing; None where there is none, or it was deleted."""
     row = connection.execute(
-        text("""
+        text(f"""
             SELECT id, external_id, title, seller_tags,
-                (SELECT count(*) FROM photo WHERE listing_id = listing.id) AS photos
+                (SELECT count(*) FROM photo WHERE listing_id = listing.id) AS photos,
+                coalesce(encode({votes.photos_sha256("listing.id")}, 'hex'), '') AS photos_sha256
             FROM listing WHERE id = :id AND deleted_at IS NULL
-        """),
+        """),  # noqa: S608  # our own words
         {"id": listing_id},
     ).one_or_none()
     if row is None:
@@ -108,16 +113,19 @@ def read_listing(
         more_photos=row.photos - len(photos),
         flags=_flags(connection, listing_id, opinions),
         tags=tags,
+        photos_sha256=row.photos_sha256,
         model_version=given[0].version if given else None,
         vocabulary=[tag for tag in reached if tag not in {tag.name for tag in tags}],
     )
 
 
-def photo_url(connection: Connection, photo_id: int) -> str | None:
-    """Where a photo lies; None where there is none with that id."""
-    return connection.execute(
-        text("SELECT url FROM photo WHERE id = :id"), {"id": photo_id}
-    ).scalar_one_or_none()
+def read_photo(connection: Connection, photo_id: int) -> Photo | None:
+    """A photo; None where there is none with that id."""
+    row = connection.execute(
+        text(f"SELECT {_PHOTO}, 1 AS number FROM photo WHERE id = :id"),  # noqa: S608  # ours
+        {"id": photo_id},
+    ).one_or_none()
+    return None if row is None else _photo(row)
 
 
 def _opinions(cast: Sequence[Row[Any]], reviewer_id: int) -> defaultdict[tuple[str, str], Opinions]:
@@ -140,21 +148,24 @@ def _opinions(cast: Sequence[Row[Any]], reviewer_id: int) -> defaultdict[tuple[s
 
 def _photos(connection: Connection, listing_id: int) -> list[Photo]:
     rows = connection.execute(
-        text("""
-            SELECT id, status, error_code FROM photo
-            WHERE listing_id = :id ORDER BY position, id LIMIT :limit
-        """),
+        text(f"""
+            SELECT {_PHOTO}, row_number() OVER (ORDER BY position, id) AS number FROM photo
+            WHERE listing_id = :id ORDER BY number LIMIT :limit
+        """),  # noqa: S608  # our own words
         {"id": listing_id, "limit": PHOTOS},
     )
-    return [
-        Photo(
-            row.id,
-            number,
-            row.status,
-            row.error_code if row.status == Status.FAILED else None,
-        )
-        for number, row in enumerate(rows, start=1)
-    ]
+    return [_photo(row) for row in rows]
+
+
+_PHOTO: Final = "id, url, status, error_code, content_sha256"
+
+
+def _photo(row: Row[Any]) -> Photo:
+    if row.status == Status.TAGGED:
+        missing = ""
+    else:
+        missing = row.error_code if row.status == Status.FAILED else PENDING
+    return Photo(row.id, row.number, row.url, bytes(row.content_sha256 or b""), missing)
 
 
 def _flags(

@@ -67,7 +67,7 @@ def static(name: str) -> Response | None:
     return Response(_STATIC[name], media_type=_TYPES[name], headers=cached)
 
 
-def missing_photo(code: str, said: str, *, small: bool) -> Response:
+def missing_photo(code: str, said: str, *, small: bool, status: int = 404) -> Response:
     """A picture that says why there is no photo. As an `<img>` it is shown whatever the status."""
     words = "" if small else f'<text x="50%" y="58%" font-size="15">{escape(said)}</text>'
     size = (160, 160) if small else (640, 400)
@@ -78,4 +78,4 @@ def missing_photo(code: str, said: str, *, small: bool) -> Response:
         f'<text x="50%" y="48%" font-size="{13 if small else 20}">{escape(code)}</text>{words}'
         "</g></svg>"
     )
-    return Response(drawn, 404, media_type="image/svg+xml")
+    return Response(drawn, status, media_type="image/svg+xml")

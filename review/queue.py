@@ -1,9 +1,9 @@
 """Which listings are looked at next: flagged ones by score, then those nearest a threshold.
 
 Nothing here looks at a whole table. Flags are read along an index by score, tags along an index by
-tag and score from each tag's threshold on, as many of each as a page has; what was voted on
-already is stepped over, one look into the votes' primary key each; and so are flags of other
-listings where only those with one tag are wanted.
+tag and score from each tag's threshold on, as many of each as a page has. What waits for no vote
+is stepped over, with a look into the votes' primary key and, where there is one, at the listing's
+photos; and so are flags of other listings where only those with one tag are wanted.
 """
 
 from collections.abc import Mapping
@@ -13,8 +13,9 @@ from sqlalchemy import Connection, text
 
 from review.queue_position import MAX_ID, Band, Key, QueuePosition
 from review.thresholds import thresholds
-from shared.db import models
+from shared.db import models, votes
 from shared.db.decisions import Decisions
+from shared.domain.vocabulary import canonical
 
 #: Before the first and behind the last listing of each band, in the order of the queue.
 _FIRST: Final = {
@@ -97,9 +98,11 @@ def _look(
     }
     waits = "true"
     if forward:
-        mine = " AND vote.reviewer_id = :reviewer_id" if position.everyone else ""
-        voted = f"SELECT FROM vote WHERE vote.listing_id = one.listing_id{mine}"  # ours
-        waits = f"NOT EXISTS ({voted})"
+        waits = (_FLAG_WAITS if start.band is Band.FLAGGED else _TAGS_WAIT).format(
+            of_kind="kind = :kind" if position.kind else "kind IS NOT NULL",
+            mine="reviewer_id = :reviewer_id" if position.everyone else "true",
+            photos_sha256=votes.photos_sha256("one.listing_id"),
+        )
     if start.band is Band.FLAGGED:
         statement = _FLAGGED.format(
             beyond="<" if forward else ">",
@@ -131,16 +134,31 @@ def _reached(
 ) -> dict[int, float]:
     """The threshold of each tag's row; only of the tag that is asked for."""
     values = thresholds(connection, decisions)
-    wanted = [tag for tag in values if position.tag in ("", tag)]
+    wanted = [tag for tag in values if position.tag in ("", canonical(tag))]
     return {id_: values[tag] for tag, id_ in models.tag_ids(connection, wanted).items()}
 
+
+#: No vote is about the tags of the photos as they are.
+_TAGS_WAIT: Final = """NOT EXISTS (
+    SELECT FROM vote WHERE vote.listing_id = one.listing_id AND kind = 'tag' AND {mine}
+        AND photos_sha256 IS NOT DISTINCT FROM {photos_sha256})"""
+
+#: One of its flags has no vote that is as new as the flag, and about the photos as they are.
+_FLAG_WAITS: Final = """coalesce((
+    SELECT true FROM listing_flag AS its
+    WHERE its.listing_id = one.listing_id AND its.{of_kind} AND coalesce((
+        SELECT false FROM vote
+        WHERE vote.listing_id = its.listing_id AND vote.kind = its.kind
+            AND vote.subject = its.subject AND {mine} AND voted_at >= its.created_at
+            AND photos_sha256 IS NOT DISTINCT FROM {photos_sha256} LIMIT 1), true)
+    LIMIT 1), false)"""
 
 # No EXISTS: of two in an OR, Postgres would make hashes of whole tables.
 _FLAGGED_OF_TAG: Final = """coalesce(
     (SELECT true FROM listing_flag
         WHERE listing_flag.listing_id = one.listing_id AND lower(subject) = :tag LIMIT 1),
     (SELECT true FROM listing_tag WHERE listing_tag.listing_id = one.listing_id
-        AND tag_id = (SELECT id FROM tag WHERE name = :tag) LIMIT 1), false)"""
+        AND tag_id = ANY(ARRAY(SELECT id FROM tag WHERE lower(name) = :tag)) LIMIT 1), false)"""
 
 #: A listing stands where its highest flag does.
 _FLAGGED: Final = """

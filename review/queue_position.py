@@ -13,6 +13,7 @@ from shared.domain.vocabulary import canonical
 #: The longest tag there is.
 MAX_WORD: Final = 200
 MAX_ID: Final = (1 << 63) - 1
+_LEAST: Final = 1e-30
 _ID: Final = re.compile(r"[0-9]{1,19}")
 _KEY: Final = re.compile(r"(flagged|uncertain):([0-9.eE+-]{1,30}):([0-9]{1,19})")
 
@@ -54,7 +55,8 @@ class Key:
             return None
         if not math.isfinite(value) or abs(value) > 1e9 or listing_id > MAX_ID:
             return None
-        return cls(Band(found[1]), value, listing_id)
+        # To Postgres's `real`, which holds scores, anything smaller is out of range.
+        return cls(Band(found[1]), 0.0 if abs(value) < _LEAST else value, listing_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +79,8 @@ class QueuePosition:
     def of(cls, given: Mapping[str, str]) -> Self:
         """Out of a query or a form; what is none of this counts as not given."""
         return cls(
-            _word(given.get("kind", "")),
-            canonical(_word(given.get("tag", ""))),
+            read_word(given.get("kind", "")),
+            canonical(read_word(given.get("tag", ""))),
             given.get("everyone") == "1",
             Key.parse(given.get("key", "")),
         )
@@ -111,6 +113,7 @@ def read_id(text: str) -> int | None:
     return int(text)
 
 
-def _word(text: str) -> str:
+def read_word(text: str) -> str:
+    """A name out of a query; empty for anything that cannot be one."""
     text = text.strip()
     return text if len(text) <= MAX_WORD and "\0" not in text else ""

@@ -40,11 +40,11 @@ def add(connection: Connection, name: str) -> str:
     password = new_password()
     made = connection.execute(
         text("""
-            INSERT INTO reviewer (name, password) VALUES (:name, :password)
-            ON CONFLICT (name) DO UPDATE SET password = excluded.password
-            WHERE reviewer.password IS NULL
+            INSERT INTO reviewer (name, password_sha256) VALUES (:name, :password_sha256)
+            ON CONFLICT (name) DO UPDATE SET password_sha256 = excluded.password_sha256
+            WHERE reviewer.password_sha256 IS NULL
         """),
-        {"name": name, "password": hashed(password)},
+        {"name": name, "password_sha256": hashed(password)},
     )
     if not made.rowcount:
         raise SetupError(
@@ -62,7 +62,8 @@ def remove(connection: Connection, name: str) -> None:
     """
     id_ = connection.execute(
         text("""
-            UPDATE reviewer SET password = NULL WHERE name = :name AND password IS NOT NULL
+            UPDATE reviewer SET password_sha256 = NULL
+            WHERE name = :name AND password_sha256 IS NOT NULL
             RETURNING id
         """),
         {"name": name},
@@ -73,11 +74,13 @@ def remove(connection: Connection, name: str) -> None:
 
 
 def sign_in(connection: Connection, name: str, password: str, *, for_s: float) -> Session | None:
-    """A new session; None where name and password do not fit, after the same time."""
+    """A new session; None where name and password do not fit."""
+    # Locked, so that `remove` waits, and ends this session too.
     row = connection.execute(
-        text("SELECT id, password FROM reviewer WHERE name = :name"), {"name": name}
+        text("SELECT id, password_sha256 FROM reviewer WHERE name = :name FOR SHARE"),
+        {"name": name},
     ).one_or_none()
-    if not fits(password, row.password if row else None) or row is None:
+    if row is None or not fits(password, row.password_sha256):
         return None
     token = secrets.token_urlsafe(32)
     connection.execute(text("DELETE FROM review_session WHERE expires_at < now()"))
@@ -97,7 +100,8 @@ def session_of(connection: Connection, token: str) -> Session | None:
         text("""
             SELECT reviewer.id, name FROM review_session
             JOIN reviewer ON reviewer.id = reviewer_id
-            WHERE token_sha256 = :token AND expires_at > now() AND password IS NOT NULL
+            WHERE token_sha256 = :token AND expires_at > now()
+                AND password_sha256 IS NOT NULL
         """),
         {"token": _digest(token)},
     ).one_or_none()

@@ -39,6 +39,8 @@ def listen(settings: Settings, host: str, port: int) -> socket.socket:
     Raises:
         SetupError: passwords would cross a network in the clear, or the address is not to be had.
     """
+    if host == "localhost":
+        host = "127.0.0.1"
     if settings.review_origin is None and not server.is_loopback(host):
         raise SetupError(
             "set TAGGER_REVIEW_ORIGIN to the https:// URL that browsers see: beyond this machine"

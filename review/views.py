@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from review import pages
 from review.cards import flag_kinds, read_cards
-from review.listing import Listing, Photo, photo_url, read_listing
+from review.listing import PENDING, Listing, Photo, read_listing, read_photo
 from review.photos import LARGE, SMALL, PhotoProxy
 from review.precision import precisions
 from review.queue import following, preceding
@@ -21,8 +21,6 @@ from review.thresholds import thresholds
 from shared.db import models, votes
 from shared.db.decisions import Decisions
 from shared.db.votes import TAG, Verdict
-from shared.domain.photo import Status
-from shared.domain.vocabulary import canonical
 from shared.errors import ModelUnknown, PhotoError
 from shared.settings import Settings
 
@@ -123,19 +121,21 @@ class Views:
 
     def photo(self, photo_id: int, *, small: bool) -> Response:
         """A photo, or a picture of why there is none."""
-        url = self._url(photo_id)
+        photo = self._photo(photo_id)
+        if photo.missing:
+            return pages.missing_photo(photo.missing, _why(photo), small=small)
         try:
-            body = self._photos.jpeg(url, SMALL if small else LARGE)
+            body = self._photos.jpeg(photo.url, SMALL if small else LARGE, photo.content_sha256)
         except PhotoError as error:
             return pages.missing_photo(error.code, sentence(error), small=small)
         return _picture(body)
 
     def saliency(self, photo_id: int, tag: str) -> Response:
         """A photo, dark where hiding it did nothing to the tag's score."""
-        url = self._url(photo_id)
+        photo = self._photo(photo_id)
         try:
             heat = self._saliency.look(photo_id, tag).occlusion.heat
-            body = self._photos.lit_up(url, heat, LARGE)
+            body = self._photos.lit_up(photo.url, heat, LARGE)
         except PhotoError as error:
             return pages.missing_photo(error.code, sentence(error), small=False)
         return _picture(body)
@@ -164,18 +164,24 @@ class Views:
             verdict = Verdict(form.get("verdict", ""))
         except ValueError:
             raise HTTPException(400, "A vote accepts or rejects.") from None
+        try:
+            shown = bytes.fromhex(form.get("shown", "")) or None
+        except ValueError:
+            raise HTTPException(400, "That is no hash.") from None
         kind, subject = form.get("subject_kind", ""), form.get("subject", "")
         if kind == TAG:
-            subject = canonical(subject)
-        vote = votes.Vote(session.reviewer_id, listing_id, kind, subject, verdict)
+            subject = subject.strip()
+        vote = votes.Vote(session.reviewer_id, listing_id, kind, subject, verdict, shown)
         with self._engine.begin() as connection:
             known = votes.cast(connection, vote)
         if not known:
             raise HTTPException(
-                409, "The listing does not have that any more, or no tag is called so."
+                409,
+                "The listing does not have that any more, its photos have changed since, or no tag"
+                " is called so. Load it again.",
             )
-        shown = {name: form[name] for name in ("photo", "where") if form.get(name)}
-        query = QueuePosition.of(form).query(**shown)
+        view = {name: form[name] for name in ("photo", "where") if form.get(name)}
+        query = QueuePosition.of(form).query(**view)
         return RedirectResponse(f"/listing/{listing_id}{query}#s{at + 1}", 303)
 
     def undo(self, form: dict[str, str], session: Session) -> Response:
@@ -189,26 +195,30 @@ class Views:
             position = position.at(None)
         return RedirectResponse(f"/listing/{listing_id}{position.query()}", 303)
 
-    def _url(self, photo_id: int) -> str:
+    def _photo(self, photo_id: int) -> Photo:
         with self._engine.connect() as connection:
-            url = photo_url(connection, photo_id)
-        if url is None:
+            photo = read_photo(connection, photo_id)
+        if photo is None:
             raise HTTPException(404)
-        return url
+        return photo
 
 
 def _chosen(listing: Listing, wanted: str) -> Photo | None:
     """The photo that is asked for; else the first that was tagged, or the first."""
     by_id = {str(photo.id): photo for photo in listing.photos}
-    tagged = [photo for photo in listing.photos if photo.status == Status.TAGGED]
+    tagged = [photo for photo in listing.photos if not photo.missing]
     return by_id.get(wanted) or next(iter(tagged or listing.photos), None)
 
 
 def _gone(photo: Photo | None) -> str:
-    """Why a photo was never seen, where that is known: no need to ask its host again."""
-    if photo is None or photo.error_code is None:
-        return ""
-    return f"{photo.error_code}: {sentence_of(photo.error_code)}"
+    """Why a photo is not shown; empty where it is."""
+    return f"{photo.missing}: {_why(photo)}" if photo and photo.missing else ""
+
+
+def _why(photo: Photo) -> str:
+    if photo.missing == PENDING:
+        return "No worker has looked at it yet."
+    return sentence_of(photo.missing)
 
 
 def _number(text: str | None) -> int:

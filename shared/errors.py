@@ -5,8 +5,8 @@
     │   ├── FetchError             BadUrl, BlockedHost, BlockedAddress, TooManyRedirects,
     │   │                          Unresolvable, Unreachable, TlsFailed, TooSlow, TooLarge,
     │   │                          Truncated, NotFound, Forbidden, Disallowed, BadResponse,
-    │   │                          Overdue, RetryAfter: RateLimited, OriginUnavailable,
-    │   │                          HostResting
+    │   │                          ChangedPhoto, Overdue, RetryAfter: RateLimited,
+    │   │                          OriginUnavailable, HostResting
     │   ├── DecodeError            NotAnImage, UnsupportedFormat, TooSmall, TooManyPixels,
     │   │                          Undecodable, Blank
     │   ├── ModelError             Unseen
@@ -21,6 +21,7 @@
     ├── DecisionError              thresholds do not fit their model
     ├── DatasetError               a training data set cannot be used
     ├── TrainingDiverged           a training leads nowhere
+    ├── Busy                       the review page fetches too many photos at once
     └── SetupError                 the machine or the settings stop a command
 
 A leaf's docstring is its message for people, `code` is its name in the tables and
@@ -188,6 +189,12 @@ class BadResponse(FetchError):
     code = "bad_response"
 
 
+class ChangedPhoto(FetchError):
+    """The origin sends another photo than the one that was tagged."""
+
+    code = "changed_photo"
+
+
 class DecodeError(PhotoError):
     """The photo cannot be decoded."""
 
@@ -335,6 +342,12 @@ class ClusterLost(TaggerError):
     """A process that trained along is gone; end the others too, and start all of them again."""
 
     code = "cluster_lost"
+
+
+class Busy(TaggerError):
+    """Too many photos are fetched at once; try again in a moment."""
+
+    code = "busy"
 
 
 class SetupError(TaggerError):

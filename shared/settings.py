@@ -38,7 +38,7 @@ _OPERATOR = re.compile(
     r"https?://[!-'*-.0-?A-\[\]-~]+(/[!-'*-\[\]-~]*)?|[!-'*-.0-9;-?A-\[\]-~]+@[!-'*-?A-\[\]-~]+"
 )
 #: As browsers write it (RFC 6454, section 6.2).
-_HTTPS_ORIGIN = r"^https://[a-z0-9.-]+(:[0-9]{1,5})?$"
+_HTTPS_ORIGIN = r"^https://[a-z0-9.-]+(:[1-9][0-9]{0,4})?$"
 _PRINTABLE = re.compile(r"[!-~]([ -~]*[!-~])?")
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -288,6 +288,12 @@ class Settings(PhotoLimits):
     # Logs
     log_format: Annotated[str, Field(pattern="^(auto|console|json)$")] = "auto"
     log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
+
+    @field_validator("review_origin")
+    @classmethod
+    def _without_its_own_port(cls, origin: str | None) -> str | None:
+        """As browsers write it, who leave the port out that https means anyway."""
+        return origin and origin.removesuffix(":443")
 
     @field_validator("restricted_tags", mode="before")
     @classmethod

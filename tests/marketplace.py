@@ -10,9 +10,10 @@ from sqlalchemy import Connection, Engine, text
 
 from producer.intake import Counts, Intake
 from producer.lines import Line
-from shared.db import listings, models, photos
+from shared.db import listings, models, photos, votes
 from shared.db.decisions import Decisions
 from shared.db.photos import Claim, Settled
+from shared.db.votes import TAG, Verdict, Vote
 from shared.domain.decision import Decision
 from shared.domain.photo import Lane, Status
 from shared.domain.related import RelatedTags
@@ -146,6 +147,24 @@ def listing(
     record(engine, settings, event(name, **changes))
     tag_all(engine, scores)
     return rows(engine, "SELECT id FROM listing WHERE external_id = :name", name=name)[0][0]
+
+
+def vote(
+    connection: Connection,
+    reviewer_id: int,
+    listing_id: int,
+    subject: str,
+    verdict: Verdict,
+    *,
+    kind: str = TAG,
+) -> None:
+    """Votes on a listing with the photos that it has."""
+    shown = connection.execute(
+        text(f"SELECT {votes.photos_sha256(':id')}"), {"id": listing_id}
+    ).scalar_one()
+    assert votes.cast(
+        connection, Vote(reviewer_id, listing_id, kind, subject, verdict, shown and bytes(shown))
+    )
 
 
 def rows(engine: Engine, query: str, **parameters: Any) -> list[tuple[Any, ...]]:

@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
 revision = "0009"
 down_revision = "0008"
@@ -24,7 +25,7 @@ def upgrade() -> None:
         "reviewer",
         sa.Column("id", sa.Integer(), sa.Identity(always=True), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("password", sa.Text(), comment="scrypt; null: may not sign in"),
+        sa.Column("password_sha256", sa.LargeBinary(), comment="null: may not sign in"),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=now, nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_reviewer")),
         sa.UniqueConstraint("name", name=op.f("uq_reviewer_name")),
@@ -61,10 +62,20 @@ def upgrade() -> None:
             comment="whose tag it was, or the champion at that time",
         ),
         sa.Column(
+            "photos_sha256",
+            sa.LargeBinary(),
+            comment="of the content_sha256 of the photos that were shown, sorted; null: none",
+        ),
+        sa.Column(
             "voted_at",
             sa.DateTime(timezone=True),
             server_default=sa.text("clock_timestamp()"),
             nullable=False,
+        ),
+        sa.Column(
+            "replaced",
+            postgresql.JSONB(),
+            comment="the reviewer's vote before, which undoing brings back",
         ),
         sa.CheckConstraint("verdict IN ('accept', 'reject')", name=op.f("ck_vote_verdict")),
         sa.PrimaryKeyConstraint(

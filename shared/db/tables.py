@@ -467,7 +467,7 @@ class Reviewer(Table):
 
     id: Mapped[int] = mapped_column(Integer(), Identity(always=True), primary_key=True)
     name: Mapped[str] = mapped_column(unique=True)
-    password: Mapped[str | None] = mapped_column(comment="scrypt; null: may not sign in")
+    password_sha256: Mapped[bytes | None] = mapped_column(comment="null: may not sign in")
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
@@ -506,4 +506,10 @@ class Vote(Table):
     model_id: Mapped[int | None] = mapped_column(
         Integer(), comment="whose tag it was, or the champion at that time"
     )
+    photos_sha256: Mapped[bytes | None] = mapped_column(
+        comment="of the content_sha256 of the photos that were shown, sorted; null: none"
+    )
     voted_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    replaced: Mapped[dict[str, Any] | None] = mapped_column(
+        comment="the reviewer's vote before, which undoing brings back"
+    )

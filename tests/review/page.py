@@ -56,16 +56,20 @@ class Page:
         """The token that the page's forms hold."""
         return fields(self.get("/").text)["csrf"]
 
-    def vote(self, listing: int, subject: str, verdict: str, **more: str) -> requests.Response:
-        """Votes on a tag, or on a flag of the kind given as `subject_kind`."""
-        form = {
+    def ballot(self, listing: int, subject: str, verdict: str) -> dict[str, str]:
+        """The form of a vote on a tag, for the photos that the listing has."""
+        return {
             "csrf": self.csrf,
+            "shown": fields(self.get(f"/listing/{listing}").text).get("shown", ""),
             "listing": str(listing),
             "subject_kind": "tag",
             "subject": subject,
             "verdict": verdict,
         }
-        return self.post("/vote", form | more)
+
+    def vote(self, listing: int, subject: str, verdict: str, **more: str) -> requests.Response:
+        """Votes on a tag, or on a flag of the kind given as `subject_kind`."""
+        return self.post("/vote", self.ballot(listing, subject, verdict) | more)
 
 
 Serve = Callable[..., Page]

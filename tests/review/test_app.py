@@ -1,14 +1,20 @@
 """What a reviewer sees and does, over real HTTP."""
 
+import hashlib
 import re
+from dataclasses import replace
+from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
-from sqlalchemy import Engine
+from numpy.typing import NDArray
+from sqlalchemy import Engine, text
 
 from dev.listings import PhotoFile
 from dev.origin import Origin
 from shared.settings import Settings
-from tests.marketplace import listing, rows
+from tests.marketplace import DECISION, event, listing, record, register, rows
 from tests.review.page import Page, Serve, flag, may_fetch
 
 
@@ -71,7 +77,10 @@ def test_a_vote_is_a_row_that_can_be_changed_and_taken_back(
     assert 'data-voted="reject"' in page.get(f"/listing/{camera}").text
     undone = page.post("/undo", {"csrf": page.csrf})
     assert undone.headers["location"] == f"/listing/{camera}"
-    assert [row[1] for row in rows(engine, VOTES)] == ["bargain"]
+    # What was said before it holds again, and is the older vote.
+    assert rows(engine, VOTES)[1] == ("tag", "camera", "accept", pytest.approx(0.6), 1)
+    page.post("/undo", {"csrf": page.csrf})
+    assert [row[1] for row in rows(engine, VOTES)] == ["camera"]
     page.post("/undo", {"csrf": page.csrf})
     assert page.post("/undo", {"csrf": page.csrf}).headers["location"] == "/"
     assert rows(engine, VOTES) == []
@@ -153,6 +162,121 @@ def test_a_photo_that_never_was_tagged_tells_its_code_and_sentence(
     shown = page.get(f"/listing/{id_}").text
     assert "too_large: The photo has more bytes than are read." in shown
     assert "<img" not in shown
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "shown"),
+    [("pending", None, "pending"), ("working", None, "pending"), ("failed", "crashed", "crashed")],
+)
+def test_what_may_kill_a_decoder_is_not_fetched(
+    serve: Serve,
+    engine: Engine,
+    settings: Settings,
+    origin: Origin,
+    status: str,
+    code: str,
+    shown: str,
+    photos: list[PhotoFile],
+) -> None:
+    listing(engine, settings, "L1", [0.9, 0.1], photos=[f"{origin.url}/{photos[0].path}"])
+    with engine.begin() as connection:
+        connection.execute(
+            text("UPDATE photo SET status = :status, error_code = :code"),
+            {"status": status, "code": code},
+        )
+    page = serve(**may_fetch(origin)).sign_in()
+    answer = page.get("/photo/1")
+    assert answer.status_code == 404
+    assert shown in answer.text
+    assert f"{shown}: " in page.get("/listing/1").text
+
+
+def test_over_another_photo_than_the_one_that_was_tagged_that_is_written(
+    serve: Serve,
+    engine: Engine,
+    settings: Settings,
+    origin: Origin,
+    photos: list[PhotoFile],
+    photo_folder: Path,
+) -> None:
+    listing(engine, settings, "L1", [0.9, 0.1], photos=[f"{origin.url}/{photos[0].path}"])
+    page = serve(**may_fetch(origin)).sign_in()
+    another = [_picture(page, path) for path in ("/photo/1", "/photo/1?size=small")]
+    body = (photo_folder / photos[0].path).read_bytes()
+    with engine.begin() as connection:
+        connection.execute(
+            text("UPDATE photo SET content_sha256 = :sha256"),
+            {"sha256": hashlib.sha256(body).digest()},
+        )
+    same = [_picture(page, path) for path in ("/photo/1", "/photo/1?size=small")]
+    for warned, plain in zip(another, same, strict=True):
+        bar = warned.shape[0] - plain.shape[0]
+        assert bar > 5
+        # Red, with words in white, and nothing of the photo hidden.
+        blue, green, red = warned[:bar].reshape(-1, 3).mean(axis=0)
+        assert red > 100 > max(blue, green)
+        assert np.abs(warned[bar:].astype(int) - plain).mean() < 8
+
+
+def _picture(page: Page, path: str) -> NDArray[np.uint8]:
+    found = cv2.imdecode(np.frombuffer(page.get(path).content, np.uint8), cv2.IMREAD_COLOR)
+    assert found is not None
+    return found.astype(np.uint8)
+
+
+def test_a_vote_on_photos_that_have_changed_since_is_refused(
+    engine: Engine, page: Page, camera: int
+) -> None:
+    assert page.vote(camera, "camera", "accept", shown="00" * 32).status_code == 409
+    assert page.vote(camera, "camera", "accept", shown="").status_code == 409
+    assert page.vote(camera, "camera", "accept", shown="x").status_code == 400
+    assert rows(engine, VOTES) == []
+
+
+def test_votes_on_other_photos_are_not_shown_as_votes_on_these(
+    engine: Engine, page: Page, camera: int
+) -> None:
+    page.vote(camera, "camera", "accept")
+    assert 'data-voted="accept"' in page.get(f"/listing/{camera}").text
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE photo SET content_sha256 = decode('00', 'hex')")
+    assert 'data-voted="accept"' not in page.get(f"/listing/{camera}").text
+
+
+def test_tags_with_capitals_are_voted_on_and_found(
+    engine: Engine, settings: Settings, page: Page
+) -> None:
+    with engine.begin() as connection:
+        register(connection, replace(DECISION, vocabulary=("TV", "cable")), "m-2")
+        connection.execute(text("UPDATE model SET status = 'champion'"))
+    id_ = listing(engine, settings, "L1", [0.9, 0.1])
+    other = listing(engine, settings, "L2", [0.9, 0.1])
+    assert f"/listing/{id_}" in page.get("/?tag=TV").text
+    flag(engine, id_, 0.9)
+    assert f"/listing/{id_}" in page.get("/?tag=tv&kind=spam").text
+    assert page.vote(id_, "TV", "accept").status_code == 303
+    assert page.vote(other, "tv", "accept").status_code == 303
+    assert [row[1] for row in rows(engine, VOTES)] == ["TV", "TV"]
+
+
+@pytest.mark.parametrize("subject", ["cable\n", "a\r\nb", "\r"])
+def test_a_flag_about_words_with_line_breaks_is_voted_on_as_browsers_post_them(
+    engine: Engine, page: Page, camera: int, subject: str
+) -> None:
+    flag(engine, camera, 0.8, subject=subject)
+    posted = "\r\n".join(re.split("\r\n|\r|\n", subject))
+    assert page.vote(camera, posted, "reject", subject_kind="spam").status_code == 303
+    assert rows(engine, VOTES)[0][1] == subject
+
+
+def test_votes_on_flags_count_where_no_model_serves(
+    engine: Engine, settings: Settings, page: Page
+) -> None:
+    record(engine, settings, event("L1", photos=[]))
+    flag(engine, 1, 1.0, kind="restricted", subject="ivory")
+    assert page.vote(1, "ivory", "accept", subject_kind="restricted").status_code == 303
+    shown = " ".join(re.sub(r"<[^>]+>", " ", page.get("/precision").text).split())
+    assert "restricted 1 0 0 100 %" in shown
 
 
 @pytest.mark.parametrize(

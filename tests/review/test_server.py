@@ -6,6 +6,7 @@ import sys
 import pytest
 from pydantic import ValidationError
 
+from dev.services import Services
 from review.server import listen, origins_of
 from shared.errors import SetupError
 from shared.settings import Settings
@@ -21,10 +22,20 @@ def test_on_loopback_it_is_its_own_origin(settings: Settings, host: str) -> None
         assert origins_of(settings, listener) == {own, f"http://localhost:{port}"}
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "localhost", "192.168.0.1"])  # noqa: S104  # refused
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.168.0.1", "localhost.example"])  # noqa: S104  # refused
 def test_elsewhere_it_needs_an_origin(settings: Settings, host: str) -> None:
     with pytest.raises(SetupError, match="TAGGER_REVIEW_ORIGIN"):
         listen(settings, host, 0)
+
+
+def test_localhost_is_this_machine(settings: Settings) -> None:
+    with listen(settings, "localhost", 0) as listener:
+        assert listener.getsockname()[0] == "127.0.0.1"
+
+
+def test_the_port_that_https_means_anyway_is_left_out_as_browsers_do(servers: Services) -> None:
+    given = settings_for(servers, "x", review_origin="https://review.shop.example:443")
+    assert given.review_origin == "https://review.shop.example"
 
 
 def test_behind_tls_there_is_one_origin_and_the_cookie_stays_there(serve: Serve) -> None:
@@ -34,7 +45,16 @@ def test_behind_tls_there_is_one_origin_and_the_cookie_stays_there(serve: Serve)
     form = {"name": "kim", "password": page.password}
     answer = page.post("/sign-in", form, **host)
     assert answer.status_code == 303
-    assert "Secure" in answer.headers["set-cookie"]
+    cookie = answer.headers["set-cookie"]
+    assert cookie.startswith("__Host-review_session=")
+    assert "Secure" in cookie
+    assert "Path=/" in cookie
+    assert "Domain" not in cookie
+    given = {"Host": host["Host"], "Cookie": cookie.partition(";")[0]}
+    assert page.get("/", **given).status_code == 200
+    # Another host of the domain could set this one.
+    given["Cookie"] = given["Cookie"].removeprefix("__Host-")
+    assert page.get("/", **given).status_code == 303
 
 
 @pytest.mark.parametrize(
@@ -47,11 +67,12 @@ def test_behind_tls_there_is_one_origin_and_the_cookie_stays_there(serve: Serve)
         "https://A.example",
         "review.shop.example",
         "null",
+        "https://review.shop.example:0443",
     ],
 )
-def test_an_origin_is_written_as_browsers_do(servers: object, origin: str) -> None:
+def test_an_origin_is_written_as_browsers_do(servers: Services, origin: str) -> None:
     with pytest.raises(ValidationError):
-        settings_for(servers, "x", review_origin=origin)  # pyright: ignore[reportArgumentType]
+        settings_for(servers, "x", review_origin=origin)
 
 
 def test_without_its_extra_the_command_names_it() -> None:

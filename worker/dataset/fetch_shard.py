@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from shared.domain.retry import RetryPolicy
-from shared.errors import DatasetError, PhotoError, Unexpected
+from shared.errors import ChangedPhoto, DatasetError, PhotoError, Unexpected
 from shared.settings import PhotoLimits
 from worker.dataset import durable
 from worker.dataset.ledger import Failure, ShardOutcome
@@ -153,14 +153,16 @@ class ShardFetcher:
                 results = self._downloader.fetch(
                     [row.url for row in call],
                     deadline_s=deadline_s,
-                    take=partial(self._take, spool),
+                    take=partial(self._take, spool, call),
                 )
                 for row, result in zip(call, results, strict=True):
                     yield row, self._keep(writer, spool, row, result)
 
-    def _take(self, spool: IO[bytes], download: Download) -> _Looked | PhotoError:
+    def _take(
+        self, spool: IO[bytes], rows: Sequence[PhotoRow], download: Download
+    ) -> _Looked | PhotoError:
         try:
-            body, suffix, facts = self._look(download.body)
+            body, suffix, facts = self._look(download.body, rows[download.place].content_sha256)
         except PhotoError as error:
             # Its traceback would keep the body alive until the shard ends.
             return error.with_traceback(None)
@@ -170,8 +172,11 @@ class ShardFetcher:
         spool.write(body)
         return _Looked(offset, len(body), len(download.body), suffix, facts)
 
-    def _look(self, fetched: bytes) -> tuple[bytes, str, dict[str, object]]:
+    def _look(self, fetched: bytes, wanted: str) -> tuple[bytes, str, dict[str, object]]:
         """What is stored of a photo, its suffix, and the facts of the picture."""
+        content_sha256 = hashlib.sha256(fetched).hexdigest()
+        if wanted not in ("", content_sha256):
+            raise ChangedPhoto
         body, header = fetched, sniff(fetched)
         limits = self._limits
         if self._side is not None and max(header.width, header.height) > self._side:
@@ -192,7 +197,7 @@ class ShardFetcher:
             "width": width,
             "height": height,
             "phash": None if hashed is None else f"{hashed:016x}",
-            "content_sha256": hashlib.sha256(fetched).hexdigest(),
+            "content_sha256": content_sha256,
         }
         return body, _SUFFIXES[header.format], facts
 

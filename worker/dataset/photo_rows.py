@@ -23,6 +23,8 @@ _COLUMNS: Final = {
     "tags": "VARCHAR[]",
     "paths": "VARCHAR[][]",
 }
+#: Of photos that were voted on; data sets of earlier versions lack it.
+_CONTENT: Final = "content_sha256"
 _PHOTO_ID: Final = re.compile("[0-9a-f]{16}")
 
 
@@ -37,6 +39,7 @@ class PhotoRow:
     set_name: str
     tags: list[str]
     paths: list[list[str]]
+    content_sha256: str  #: of the only bytes that are taken; empty for any
 
 
 class PhotoRows:
@@ -60,6 +63,8 @@ class PhotoRows:
         for name, kind in _COLUMNS.items():
             if columns.get(name) != kind:
                 raise DatasetError(f"{path}: column {name} should be {kind}")
+        names = [f'"{name}"' for name in _COLUMNS]
+        self._selected = ", ".join([*names, f'"{_CONTENT}"' if _CONTENT in columns else "NULL"])
 
     def count(self) -> int:
         """How many rows there are."""
@@ -73,8 +78,7 @@ class PhotoRows:
             DatasetError: the file cannot be read, or an id is malformed or not larger than the
                 one before it.
         """
-        names = ", ".join(f'"{name}"' for name in _COLUMNS)
-        result = self._query(f"SELECT {names} FROM read_parquet($path)")  # noqa: S608  # our names
+        result = self._query(f"SELECT {self._selected} FROM read_parquet($path)")  # noqa: S608  # ours
         last = ""
         while batch := self._fetch(result, rows):
             for row in batch:
@@ -106,7 +110,9 @@ class PhotoRows:
 def _row(cells: Sequence[Any]) -> PhotoRow:
     # A missing value becomes an empty one, which the check of the row then names.
     photo_id, url, product, source, set_name = (cell or "" for cell in cells[:5])
-    return PhotoRow(photo_id, url, product, source, set_name, cells[5] or [], cells[6] or [])
+    return PhotoRow(
+        photo_id, url, product, source, set_name, cells[5] or [], cells[6] or [], cells[7] or ""
+    )
 
 
 def _first_line(error: Exception) -> str:

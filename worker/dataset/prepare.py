@@ -32,10 +32,22 @@ _ROW_GROUP_ROWS = 50_000
 _ROWS = """
 SELECT left(sha256(concat_ws(chr(10), product, url, nullif(draw, 0))), 16) AS photo_id, url,
     product, CASE source WHEN 0 THEN 'catalogue' ELSE 'user' END AS source,
-    source_set.name AS set, tags, paths, position
+    source_set.name AS set, tags, paths, position, content_sha256
 FROM sampled JOIN product USING (product_id) JOIN labelled_category USING (category_id)
     JOIN source_set ON source_set.file_number = file_of(row_number)
+    LEFT JOIN voted_photo USING (product, url)
 ORDER BY photo_id
+"""
+
+# Labels are of the bytes that were voted on; the download takes no others.
+_VOTED_PHOTOS = """
+CREATE TABLE voted_photo (product VARCHAR, url VARCHAR, content_sha256 VARCHAR)
+"""
+_READ_VOTED_PHOTOS = """
+INSERT INTO voted_photo
+SELECT trim(product), unnest(user_urls), unnest(content_sha256) FROM read_json(
+    $file, format = 'newline_delimited', columns = {
+        product: 'VARCHAR', user_urls: 'VARCHAR[]', content_sha256: 'VARCHAR[]'})
 """
 
 _PREFER_VOTED = """
@@ -177,8 +189,10 @@ class _Run:
     def prefer_voted(self) -> int | None:
         """Drops what other files say of products that votes decide; the number of their file."""
         voted = self._request.voted
+        self._connection.execute(_VOTED_PHOTOS)
         if voted is None:
             return None
+        self._connection.execute(_READ_VOTED_PHOTOS, {"file": str(voted.path)})
         self.findings.step(
             "listings with votes",
             "listings",

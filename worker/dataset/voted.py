@@ -29,7 +29,7 @@ def write_voted(connection: Connection, folder: Path) -> Voted:
 
     A row's categories are the accepted tags, each below those of its parents that were accepted
     too; one whose tags were all rejected has none, and shows what no tag fits. Its photos are the
-    listing's that were tagged, as users' photos.
+    listing's that were tagged, as users' photos, each with the hash of what was voted on.
 
     Raises:
         DatasetError: no listing is decided.
@@ -46,6 +46,7 @@ def write_voted(connection: Connection, folder: Path) -> Voted:
                 "product": found.listing_id,
                 "categories": tag_paths(found.tags, found.parents),
                 "user_urls": found.urls,
+                "content_sha256": found.content_sha256,
             }
             file.write(json.dumps(row) + "\n")
             listings += 1

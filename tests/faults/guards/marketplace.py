@@ -19,6 +19,9 @@ _FEED = "tests/shared/db/test_search_feed.py::"
 _FLAGGER = "tests/trust/test_flagger.py::"
 _SPAM = "tests/shared/domain/test_spam.py::"
 _ATTACKERS = "tests/review/test_attackers.py::"
+_PHOTOS = "tests/review/test_photos.py::"
+_QUEUE = "tests/review/test_queue.py::"
+_VOTED = "tests/worker/dataset/test_voted.py::"
 
 MARKETPLACE: Final = [
     Mutation(
@@ -475,18 +478,107 @@ MARKETPLACE: Final = [
         "REVIEW",
         "sessions end",
         "review/reviewers.py",
-        "AND expires_at > now() AND password IS NOT NULL",
-        "AND password IS NOT NULL",
+        "AND expires_at > now()\n",
+        "\n",
         _ATTACKERS + "test_a_session_ends_when_it_is_ended_expires_or_its_reviewer_is_removed",
     ),
     Mutation(
         "REVIEW",
-        "passwords are tried a few times a minute",
-        "review/auth.py",
-        "wait_s = self._throttle.wait_s(name, now)",
-        "wait_s = 0",
-        _ATTACKERS
-        + "test_passwords_are_tried_a_few_times_a_minute_whether_there_is_such_a_name_or_not",
+        "signing in waits for nobody to be removed meanwhile",
+        "review/reviewers.py",
+        "WHERE name = :name FOR SHARE",
+        "WHERE name = :name",
+        "tests/review/test_reviewers.py::"
+        "test_who_signs_in_while_being_removed_is_signed_out_and_stays_so",
+    ),
+    Mutation(
+        "REVIEW",
+        "flags that are newer than the vote",
+        "review/queue.py",
+        "AND {mine} AND voted_at >= its.created_at",
+        "AND {mine}",
+        _QUEUE + "test_a_listing_that_was_done_comes_back_for_a_new_flag",
+    ),
+    Mutation(
+        "REVIEW",
+        "a vote for each flag",
+        "review/queue.py",
+        "AND vote.subject = its.subject AND {mine}",
+        "AND {mine}",
+        _QUEUE + "test_what_is_voted_on_of_a_kind_is_not_all_of_that_kind",
+    ),
+    Mutation(
+        "REVIEW",
+        "votes on other photos end no waiting",
+        "review/queue.py",
+        "kind = 'tag' AND {mine}\n        AND photos_sha256 IS NOT DISTINCT FROM {photos_sha256}",
+        "kind = 'tag' AND {mine}",
+        _QUEUE + "test_a_listing_that_was_done_comes_back_with_other_photos",
+    ),
+    Mutation(
+        "REVIEW",
+        "votes on other photos label nothing",
+        "shared/db/votes.py",
+        "                    AND photos_sha256 = photos.sha256\n                GROUP BY",
+        "                GROUP BY",
+        _VOTED + "test_decided_listings_give_rows_and_the_others_are_counted",
+    ),
+    Mutation(
+        "REVIEW",
+        "a vote is on the photos that were shown",
+        "shared/db/votes.py",
+        "IS NOT DISTINCT FROM CAST(:photos_sha256 AS bytea)",
+        "IS NOT NULL",
+        "tests/review/test_app.py::test_a_vote_on_photos_that_have_changed_since_is_refused",
+    ),
+    Mutation(
+        "REVIEW",
+        "labels are of the bytes that were voted on",
+        "worker/dataset/fetch_shard.py",
+        'if wanted not in ("", content_sha256):',
+        "if False:",
+        _VOTED + "test_bytes_that_nobody_voted_on_are_not_taken_for_those_of_a_vote",
+    ),
+    Mutation(
+        "REVIEW",
+        "another photo is told from the one that was tagged",
+        "review/photos.py",
+        "if hashlib.sha256(body).digest() != tagged_sha256:",
+        "if False:",
+        "tests/review/test_app.py::"
+        "test_over_another_photo_than_the_one_that_was_tagged_that_is_written",
+    ),
+    Mutation(
+        "REVIEW",
+        "threads of their own for photos",
+        "review/app.py",
+        "return await self._photo_threads.run(partial(show, request, session))",
+        "return await run_in_threadpool(show, request, session)",
+        _PHOTOS + "test_a_host_that_hangs_is_asked_once_and_everybody_else_is_answered",
+    ),
+    Mutation(
+        "REVIEW",
+        "remembering what failed",
+        "review/photos.py",
+        "self._failed.put(url, (answer, time.monotonic() + _FAILED_S))",
+        "pass",
+        _PHOTOS + "test_what_failed_is_not_asked_again_at_once_and_other_photos_are",
+    ),
+    Mutation(
+        "REVIEW",
+        "waiting for another's fetch within a deadline",
+        "review/photos.py",
+        "if not turn.acquire(timeout=_DEADLINE_S):",
+        "if not turn.acquire():",
+        _PHOTOS + "test_who_waits_for_anothers_fetch_waits_no_longer_than_for_one",
+    ),
+    Mutation(
+        "REVIEW",
+        "decoding only what a worker survived",
+        "review/views.py",
+        "if photo.missing:\n            return",
+        "if False:\n            return",
+        "tests/review/test_app.py::test_what_may_kill_a_decoder_is_not_fetched",
     ),
     Mutation(
         "REVIEW",

@@ -21,6 +21,7 @@ def parquet_row(url: str, **changes: object) -> dict[str, Any]:
         "tags": ["shapes"],
         "paths": [["Electronics", "Shapes"]],
         "position": 0,
+        "content_sha256": None,
         **changes,
     }
 
@@ -31,10 +32,11 @@ def write_parquet(folder: Path, rows: Sequence[dict[str, Any]], *, in_order: boo
     connection = duckdb.connect()
     connection.execute(
         'CREATE TABLE photos (photo_id VARCHAR, url VARCHAR, product VARCHAR, "source" VARCHAR, '
-        '"set" VARCHAR, tags VARCHAR[], "paths" VARCHAR[][], "position" INTEGER)'
+        '"set" VARCHAR, tags VARCHAR[], "paths" VARCHAR[][], "position" INTEGER, '
+        "content_sha256 VARCHAR)"
     )
     for row in sorted(rows, key=lambda row: row["photo_id"]) if in_order else rows:
-        connection.execute("INSERT INTO photos VALUES (?, ?, ?, ?, ?, ?, ?, ?)", [*row.values()])
+        connection.execute("INSERT INTO photos VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", [*row.values()])
     connection.execute(f"COPY photos TO '{folder / 'photos.parquet'}' (FORMAT parquet)")
     connection.close()
     return folder

@@ -35,6 +35,14 @@ def test_missing_values_are_empty_ones(tmp_path: Path) -> None:
     assert (read.url, read.product, read.tags, read.paths) == ("", "", [], [])
 
 
+def test_rows_of_earlier_versions_take_any_bytes(tmp_path: Path) -> None:
+    path = write_parquet(tmp_path, [parquet_row("http://x/1.jpg")]) / "photos.parquet"
+    earlier = tmp_path / "earlier.parquet"
+    duckdb.read_parquet(str(path)).project("* EXCLUDE content_sha256").write_parquet(str(earlier))
+    ((read,),) = PhotoRows(earlier).batches(10)
+    assert read.content_sha256 == ""
+
+
 @pytest.mark.parametrize(
     "photo_ids", [["b" * 16, "a" * 16], ["a" * 16] * 2, ["../../etc/passwd"], [None]]
 )

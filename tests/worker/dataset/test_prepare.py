@@ -108,7 +108,7 @@ def test_a_photo_row_has_the_declared_columns_and_the_id_of_product_and_url(
     run = Run(tmp_path, [product("A"), product("B")], set_name="mine")
     assert run.types == [
         *("VARCHAR", "VARCHAR", "VARCHAR", "VARCHAR", "VARCHAR"),
-        *("VARCHAR[]", "VARCHAR[][]", "INTEGER"),
+        *("VARCHAR[]", "VARCHAR[][]", "INTEGER", "VARCHAR"),
     ]
     ids = [row["photo_id"] for row in run.rows]
     assert ids == sorted(ids)
@@ -121,6 +121,7 @@ def test_a_photo_row_has_the_declared_columns_and_the_id_of_product_and_url(
         "tags": ["headphones"],
         "paths": [["electronics", "headphones"]],
         "position": 0,
+        "content_sha256": None,
     }
 
 

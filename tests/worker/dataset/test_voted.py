@@ -1,5 +1,6 @@
 """Votes become training labels: what most reviewers say, of listings that are decided."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -10,11 +11,10 @@ from sqlalchemy import Engine, text
 from dev.fleet import Fleet
 from dev.listings import PhotoFile
 from dev.origin import Origin
-from shared.db import votes
-from shared.db.votes import TAG, Verdict, Vote
+from shared.db.votes import Verdict
 from shared.errors import DatasetError
 from shared.settings import Settings
-from tests.marketplace import listing
+from tests.marketplace import listing, vote
 from tests.worker.dataset.catalogues import write_lines
 from worker.dataset.labelled import read_dataset
 from worker.dataset.voted import tag_paths, write_voted
@@ -23,7 +23,13 @@ YES, NO = Verdict.ACCEPT, Verdict.REJECT
 
 
 @pytest.fixture
-def reviewed(engine: Engine, settings: Settings, origin: Origin, photos: list[PhotoFile]) -> Engine:
+def reviewed(
+    engine: Engine,
+    settings: Settings,
+    origin: Origin,
+    photos: list[PhotoFile],
+    photo_folder: Path,
+) -> Engine:
     """Listings with votes of three reviewers, decided and not, each with its name's photos."""
     both, camera = [0.9, 0.9], [0.9, 0.1]
     cast: dict[str, tuple[list[float], dict[str, list[Verdict]]]] = {
@@ -37,16 +43,22 @@ def reviewed(engine: Engine, settings: Settings, origin: Origin, photos: list[Ph
         "half done": (both, {"camera": [YES]}),
         "gone": (camera, {"camera": [YES]}),
         "unseen": (camera, {"camera": [YES]}),
+        "swapped": (camera, {"camera": [YES]}),
     }
     with engine.begin() as connection:
         connection.execute(text("INSERT INTO reviewer (name) VALUES ('a'), ('b'), ('c')"))
     for number, (name, (scores, said)) in enumerate(cast.items()):
         url = f"{origin.url}/{photos[number].path}"
         id_ = listing(engine, settings, name, scores, photos=[url])
+        sha256 = hashlib.sha256((photo_folder / photos[number].path).read_bytes()).digest()
         with engine.begin() as connection:
+            connection.execute(
+                text("UPDATE photo SET content_sha256 = :sha256 WHERE listing_id = :id"),
+                {"sha256": sha256, "id": id_},
+            )
             for tag, verdicts in said.items():
                 for reviewer, verdict in enumerate(verdicts, start=1):
-                    assert votes.cast(connection, Vote(reviewer, id_, TAG, tag, verdict))
+                    vote(connection, reviewer, id_, tag, verdict)
     listing(engine, settings, "without votes", both)
     with engine.begin() as connection:
         connection.execute(text("UPDATE listing SET deleted_at = now() WHERE external_id = 'gone'"))
@@ -54,6 +66,12 @@ def reviewed(engine: Engine, settings: Settings, origin: Origin, photos: list[Ph
             text("""
                 UPDATE photo SET status = 'failed' FROM listing
                 WHERE listing.id = listing_id AND external_id = 'unseen'
+            """)
+        )
+        connection.execute(
+            text("""
+                UPDATE photo SET content_sha256 = decode('00', 'hex') FROM listing
+                WHERE listing.id = listing_id AND external_id = 'swapped'
             """)
         )
         connection.execute(
@@ -79,13 +97,14 @@ def test_decided_listings_give_rows_and_the_others_are_counted(
         "outvoted": [],
         "missed": [["camera", "cable"]],
     }
-    assert all(len(row["user_urls"]) == 1 for row in found)
+    assert all(len(row["user_urls"]) == len(row["content_sha256"]) == 1 for row in found)
     assert voted.listings == len(found)
     assert voted.left_out == {
         "even_votes": 1,
         "undecided_tag": 1,
         "deleted_listing": 1,
         "no_tagged_photo": 1,
+        "changed_photos": 1,
     }
 
 
@@ -145,6 +164,27 @@ def test_votes_are_prepared_downloaded_and_read_as_labels(
     fleet.run("dataset", "download", str(out), "--attempts", "1")
     labels = {photo.product: sorted(photo.tags) for photo in read_dataset(out).photos}
     assert labels == expected
+
+
+def test_bytes_that_nobody_voted_on_are_not_taken_for_those_of_a_vote(
+    reviewed: Engine, fleet: Fleet, tmp_path: Path
+) -> None:
+    """A host that shows reviewers one photo, and whoever trains on it another."""
+    with reviewed.begin() as connection:
+        for statement in (
+            "UPDATE photo SET content_sha256 = :sha256 WHERE listing_id = :id",
+            "UPDATE vote SET photos_sha256 = sha256(:sha256) WHERE listing_id = :id",
+        ):
+            connection.execute(text(statement), {"sha256": b"1" * 32, "id": 1})
+    out = tmp_path / "out"
+    words = ("--votes", "--minimum-share", "0", "--out", str(out))
+    prepared = fleet.run("dataset", "prepare", *words)
+    assert prepared.returncode == 0, prepared.stderr
+    done = fleet.run("dataset", "download", str(out), "--attempts", "1")
+    assert done.returncode == 3
+    summary = json.loads((out / "download.json").read_text())
+    assert summary["failed"] == {"changed_photo": 1}
+    assert "accepted" not in {photo.product for photo in read_dataset(out).photos}
 
 
 def test_the_paper_knows_no_votes(reviewed: Engine, fleet: Fleet, tmp_path: Path) -> None:
