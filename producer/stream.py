@@ -221,14 +221,14 @@ class StreamIntake:
     def _line(self, entry: Entry) -> Line:
         place = f"{self._stream}:{entry.id}"
         if entry.fields is None:
-            # What it holds was not loaded: its place is shown, which no replay takes for an event.
             died = f"read {entry.deaths} times, and its reader died each time; it is in the stream"
-            return Line(place.encode(), place, 0, EventError("undeliverable", died))
+            error = EventError("undeliverable", died)
+            return Line(place.encode(), place, 0, error, foreign=True)
         raw = entry.fields.get(FIELD.encode())
         if raw is not None:
             return Line(raw, place, len(raw))
         missing = EventError("missing_field", f"an entry holds its event in the field {FIELD}")
-        return Line(_picture(entry.fields), place, entry.size, missing)
+        return Line(_picture(entry.fields), place, entry.size, missing, foreign=True)
 
     def _is_full(self) -> bool:
         most = self._settings.max_photos_waiting
@@ -253,16 +253,15 @@ class StreamIntake:
 
 
 def _picture(fields: Mapping[bytes, bytes]) -> bytes:
-    """Names and values as pairs, which are no event whatever they say; as far as there is room."""
+    """Names and values, as far as there is room."""
     room = _SHOWN_BYTES
-    pairs: list[tuple[str, str]] = []
+    shown: dict[str, str] = {}
     for name, value in fields.items():
         if room <= 0:
             break
-        shown = name[:room], value[: max(0, room - len(name))]
+        shown[_text(name[:room])] = _text(value[: max(0, room - len(name))])
         room -= len(name) + len(value)
-        pairs.append((_text(shown[0]), _text(shown[1])))
-    return json.dumps(pairs, ensure_ascii=False).encode()
+    return json.dumps(shown, ensure_ascii=False).encode()
 
 
 def _text(value: bytes) -> str:

@@ -98,10 +98,10 @@ MARKETPLACE: Final = [
     ),
     Mutation(
         "EVENTS",
-        "fields of an entry that are no event whatever they say",
+        "entries of a stream that are no events",
         "producer/stream.py",
-        "return json.dumps(pairs, ensure_ascii=False).encode()",
-        "return json.dumps(dict(pairs), ensure_ascii=False).encode()",
+        "entry.size, missing, foreign=True)",
+        "entry.size, missing)",
         _STREAM + "test_no_replay_makes_an_event_of_an_entry_that_was_none",
     ),
     Mutation(
