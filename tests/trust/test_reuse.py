@@ -151,3 +151,15 @@ def test_what_too_many_listings_have_nobody_took_and_once_they_are_few_somebody_
     assert _reused(engine) == []
     record(engine, settings, event("L1", minute=1, type="listing.deleted"))
     assert _reused(engine) == [("L2", "L0"), ("L3", "L0")]
+
+
+def test_what_too_many_listings_have_is_nobodys_copy_of_something_else(
+    engine: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reuse, "MOST", 3)
+    _seen(engine, settings, "near", _PLACEHOLDER ^ 1)
+    for number in range(3):
+        _seen(engine, settings, f"L{number}", _PLACEHOLDER)
+    assert _reused(engine) == [("L0", "near"), ("L1", "near"), ("L2", "near")]
+    _seen(engine, settings, "L3", _PLACEHOLDER)
+    assert _reused(engine) == []

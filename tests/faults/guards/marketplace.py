@@ -450,6 +450,14 @@ MARKETPLACE: Final = [
         "trust/reuse.py",
         "return [its for its in mine if count[its.phash] <= MOST]",
         "return [*mine]",
+        _REUSE + "test_what_too_many_listings_have_is_nobodys_copy_of_something_else",
+    ),
+    Mutation(
+        "TRUST",
+        "taking nothing for a copy of what too many listings have",
+        "trust/reuse.py",
+        "LIMIT :most + 1)) <= :most",
+        "LIMIT :most + 1)) <= :most + 1",
         _REUSE + "test_what_too_many_listings_have_nobody_took_and_once_they_are_few_somebody_did",
     ),
     Mutation(
