@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -13,11 +14,14 @@ from shared.db.decisions import Decisions
 from shared.db.follow import Entry, Refusal
 from shared.db.fused_scores import FusedScores, fused_scores
 from shared.domain.flags import Flag, of_nothing_known, of_policy, of_spam
-from trust import reuse
+from shared.domain.policy import Policy
+from trust import fingerprints, reuse
 
 log = structlog.get_logger()
 
 NAME: Final = "flags"
+#: So many listings are in memory at once.
+_AT_ONCE: Final = 500
 
 
 class Flagger:
@@ -27,12 +31,13 @@ class Flagger:
         """Flags nothing yet.
 
         Args:
-            restricted: tags that the marketplace's policy names, as `canonical` writes them.
+            restricted: tags that the marketplace's policy names.
             shadow: whether flags are only noted; else documents mention them.
         """
-        self._restricted = frozenset(restricted)
+        self._policy = Policy(restricted)
         self._shadow = shadow
         self._decisions = Decisions()
+        self._without_judge: set[str] = set()
 
     @property
     def name(self) -> str:
@@ -40,82 +45,102 @@ class Flagger:
         return NAME
 
     def prepare(self, connection: Connection) -> None:
-        """Its tables came with a migration."""
+        """Says what is restricted; its tables came with a migration."""
+        del connection
+        names = self._policy.names
+        log.info("flags.policy", restricted=len(names))
+        if len(names) == 1 and "," in names[0]:
+            log.warning("flags.policy_has_commas", one_tag=names[0], apart_by=";")
 
     def apply(self, connection: Connection, entries: Sequence[Entry]) -> list[Refusal]:
         """Judges the listings as they are: what comes twice or late is only judged again."""
-        named = [entry.listing_id for entry in entries]
-        ids = _ids(connection, named) | {*listing_flags.pointing_at(connection, named)}
-        reuse.remember(connection, _photos(connection, ids))
-        ids |= {*reuse.with_later_copies(connection, sorted(ids))}
+        named = _named(connection, entries)
+        changes = fingerprints.update(connection, named)
+        ids = sorted({*named} | reuse.touched(connection, changes, named))
         # Before the decisions' lock, whose place is after this one.
-        if not self._shadow or listing_flags.published(connection, sorted(ids)):
+        if not self._shadow or listing_flags.published(connection, ids):
             listings.lock(connection, ids)
-        flags = self._flags(connection, sorted(ids))
-        changed = listing_flags.replace(connection, flags, shadow=self._shadow)
-        log.info("flags.judged", listings=len(ids), flagged=sum(map(bool, flags.values())))
+        changed: list[int] = []
+        flagged = 0
+        for start in range(0, len(ids), _AT_ONCE):
+            flags = self._flags(connection, ids[start : start + _AT_ONCE])
+            changed += listing_flags.replace(connection, flags, shadow=self._shadow)
+            flagged += sum(map(bool, flags.values()))
+        log.info("flags.judged", listings=len(ids), flagged=flagged)
         if changed:
             listings.publish_changed(connection, changed, self._decisions)
         return []
 
     def _flags(self, connection: Connection, ids: Sequence[int]) -> dict[int, list[Flag]]:
-        sellers: dict[int, list[str]] = {
-            row.id: row.seller_tags
+        said = {
+            row.id: _Said(row.title, row.seller_tags)
             for row in connection.execute(
                 text("""
-                    SELECT id, seller_tags FROM listing
+                    SELECT id, title, seller_tags FROM listing
                     WHERE id = ANY(:ids) AND deleted_at IS NULL
                 """),
                 {"ids": list(ids)},
             )
         }
         photos: defaultdict[int, list[Row[Any]]] = defaultdict(list)
-        for photo in _photos(connection, [*sellers]):
+        for photo in _photos(connection, [*said]):
             photos[photo.listing_id].append(photo)
-        reused = reuse.flags(connection, [*sellers])
+        reused = reuse.flags(connection, [*said])
         seen = {
             id_: flags
             for fused in fused_scores(connection, photos, self._decisions)
-            for id_, flags in self._seen(fused, sellers).items()
+            for id_, flags in self._seen(fused, said).items()
         }
         flags: dict[int, list[Flag]] = {id_: [] for id_ in ids}
-        for id_, said in sellers.items():
-            unseen = of_policy(self._restricted, [], said)
+        for id_, its in said.items():
+            unseen = of_policy(self._policy, [], its.tags, its.title)
             flags[id_] = reused.get(id_, []) + seen.get(id_, unseen)
         return flags
 
-    def _seen(self, fused: FusedScores, sellers: Mapping[int, list[str]]) -> dict[int, list[Flag]]:
+    def _seen(self, fused: FusedScores, said: Mapping[int, "_Said"]) -> dict[int, list[Flag]]:
         """What the photos of listings and their sellers' words say together."""
         decision, scores = fused.active.decision, fused.scores
-        said = [sellers[id_] for id_ in fused.listing_ids]
+        if decision.spam is None and fused.active.model_version not in self._without_judge:
+            self._without_judge.add(fused.active.model_version)
+            log.warning("flags.no_judge_of_spam", model=fused.active.model_version)
+        words = [said[id_] for id_ in fused.listing_ids]
         nearest = (scores / decision.thresholds).max(axis=1)
         found: dict[int, list[Flag]] = {}
-        for id_, tags, words, doubts, near in zip(
+        for id_, tags, its, doubts, near in zip(
             fused.listing_ids,
             decision.tags(scores),
-            said,
-            decision.doubts(scores, said),
+            words,
+            decision.doubts(scores, [its.tags for its in words]),
             nearest,
             strict=True,
         ):
-            found[id_] = of_spam(doubts) + of_policy(self._restricted, tags, words)
+            found[id_] = of_spam(doubts) + of_policy(self._policy, tags, its.tags, its.title)
             if not tags:
                 found[id_].append(of_nothing_known(float(np.clip(near, 0, 1))))
         return found
 
 
-def _ids(connection: Connection, named: Sequence[str]) -> set[int]:
-    return {
-        *connection.execute(
-            text("SELECT id FROM listing WHERE external_id = ANY(:named)"), {"named": list(named)}
-        ).scalars()
-    }
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What a seller says."""
+
+    title: str
+    tags: list[str]
+
+
+def _named(connection: Connection, entries: Sequence[Entry]) -> dict[int, str]:
+    """The listings of entries: row id -> the marketplace's id."""
+    rows = connection.execute(
+        text("SELECT id, external_id FROM listing WHERE external_id = ANY(:named)"),
+        {"named": [entry.listing_id for entry in entries]},
+    )
+    return {row.id: row.external_id for row in rows}
 
 
 def _photos(connection: Connection, ids: Collection[int]) -> Sequence[Row[Any]]:
     return connection.execute(
         text("""
-            SELECT id, listing_id, status, scores, model_id, phash, finished_at FROM photo
+            SELECT listing_id, status, scores, model_id, finished_at FROM photo
             WHERE listing_id = ANY(:ids) AND status = 'tagged' ORDER BY listing_id, position, id
         """),
         {"ids": sorted(ids)},

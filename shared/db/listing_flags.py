@@ -1,6 +1,6 @@
 """The flags of listings: replaced as a whole, so that what no longer holds is gone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -82,14 +82,20 @@ def published(
     return found
 
 
-def pointing_at(connection: Connection, listings: Sequence[str]) -> list[int]:
-    """The listings that are flagged for having a photo of these (by their own ids)."""
-    return list(
-        connection.execute(
+def pointing_at(connection: Connection, listings: Collection[str], *, most: int) -> set[int]:
+    """So many at most of the listings that are flagged for having a photo of these.
+
+    Args:
+        connection: a transaction.
+        listings: as the marketplace calls them.
+        most: how many.
+    """
+    return {
+        *connection.execute(
             text("""
-                SELECT DISTINCT listing_id FROM listing_flag
-                WHERE kind = :kind AND subject = ANY(:listings)
+                SELECT listing_id FROM listing_flag
+                WHERE kind = :kind AND subject = ANY(:listings) LIMIT :most
             """),
-            {"kind": FlagKind.REUSED_PHOTO, "listings": list(listings)},
+            {"kind": FlagKind.REUSED_PHOTO, "listings": [*listings], "most": most},
         ).scalars()
-    )
+    }

@@ -17,11 +17,14 @@ from shared.domain.photo import Status
 
 
 def lock(connection: Connection, listing_ids: Collection[int]) -> None:
-    """Locks listings before any of their photos are written, in the order intake uses too."""
+    """Locks listings before any of their photos are written, in the order intake uses too.
+
+    As strongly as intake's upsert does: rows of other tables may refer to them meanwhile.
+    """
     connection.execute(
         text("""
             SELECT id FROM listing WHERE id = ANY(:ids)
-            ORDER BY external_id COLLATE "C" FOR UPDATE
+            ORDER BY external_id COLLATE "C" FOR NO KEY UPDATE
         """),
         {"ids": sorted(set(listing_ids))},
     )

@@ -297,10 +297,11 @@ class ListingFlag(Table):
     """A doubt about a listing, with its reason in words. It never blocks anything."""
 
     __tablename__ = "listing_flag"
-    # What reviewers are shown first, of all kinds and of one.
+    # What reviewers are shown first, of all kinds and of one; and the copies of a listing.
     __table_args__ = (
         Index(None, "score", "listing_id"),
         Index(None, "kind", "score", "listing_id"),
+        Index("ix_listing_flag_reused", "subject", postgresql_where=text("kind = 'reused_photo'")),
     )
 
     listing_id: Mapped[int] = mapped_column(
@@ -319,18 +320,37 @@ class ListingFlag(Table):
 
 
 class PhotoFingerprint(Table):
-    """How a photo looks, to be found again under other listings."""
+    """A look that photos have, to be found by parts of it: once, however many have it."""
 
     __tablename__ = "photo_fingerprint"
-    __table_args__ = (Index("ix_photo_fingerprint_keys", "keys", postgresql_using="gin"),)
-
-    photo_id: Mapped[int] = mapped_column(
-        ForeignKey("photo.id", ondelete="CASCADE"), primary_key=True
+    # Without `fastupdate`: each search would read through what is not sorted in yet.
+    __table_args__ = (
+        Index(
+            "ix_photo_fingerprint_keys",
+            "keys",
+            postgresql_using="gin",
+            postgresql_with={"fastupdate": "off"},
+        ),
     )
-    listing_id: Mapped[int]
-    phash: Mapped[int]
+
+    phash: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     keys: Mapped[list[int]] = mapped_column(
         ARRAY(Integer()), comment="parts of the hash with their place; copies share one at least"
+    )
+
+
+class ListingFingerprint(Table):
+    """A look that a listing's photos have."""
+
+    __tablename__ = "listing_fingerprint"
+    __table_args__ = (Index(None, "phash", "since", "listing_id"),)
+
+    listing_id: Mapped[int] = mapped_column(
+        ForeignKey("listing.id", ondelete="CASCADE"), primary_key=True
+    )
+    phash: Mapped[int] = mapped_column(primary_key=True)
+    since: Mapped[datetime] = mapped_column(
+        comment="when a photo that looks so was first recorded under the listing"
     )
 
 

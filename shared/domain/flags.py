@@ -1,13 +1,13 @@
 """What is remarkable about a listing, for people to look at (pure)."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from shared.domain.decision import Scored
+from shared.domain.policy import Policy
 from shared.domain.spam import Doubt
 from shared.domain.spam import reason as spam_reason
-from shared.domain.vocabulary import canonical
 
 
 class FlagKind(StrEnum):
@@ -24,7 +24,7 @@ class Flag:
     """One remark about a listing."""
 
     kind: FlagKind
-    subject: str  #: the seller's tag, the restricted tag or the earlier listing; else ''
+    subject: str  #: the doubted name, the restricted tag or the earlier listing; else ''
     score: float  #: how sure it is, in 0..1
     reason: str  #: one sentence
 
@@ -46,25 +46,25 @@ def of_nothing_known(nearest: float) -> Flag:
 
 
 def of_policy(
-    restricted: Collection[str], tags: Sequence[Scored], sellers: Sequence[str]
+    policy: Policy, tags: Sequence[Scored], sellers: Sequence[str], title: str
 ) -> list[Flag]:
-    """A flag for each restricted tag that the photos show, or the seller says.
+    """A flag for each restricted tag that the photos show, or that the seller's words name.
 
     Args:
-        restricted: as `canonical` writes them.
+        policy: what is restricted.
         tags: of the listing, with their scores.
         sellers: the seller's tags.
+        title: of the listing.
     """
-    flags = {
-        name: Flag(FlagKind.RESTRICTED, name, score, f"The photos show {tag}, which is restricted.")
-        for tag, score in tags
-        if (name := canonical(tag)) in restricted
-    }
-    for tag in sellers:
-        name = canonical(tag)
-        if name in restricted and name not in flags:
-            reason = f"The seller says {name}, which is restricted."
-            flags[name] = Flag(FlagKind.RESTRICTED, name, 1.0, reason)
+    flags: dict[str, Flag] = {}
+    for tag, score in tags:
+        if name := policy.of_tag(tag):
+            reason = f"The photos show {tag}, which is restricted."
+            flags[name] = Flag(FlagKind.RESTRICTED, name, score, reason)
+    for what, said in [*(("seller", tag) for tag in sellers), ("title", title)]:
+        for name in policy.within(said):
+            reason = f"The {what} says {name}, which is restricted."
+            flags.setdefault(name, Flag(FlagKind.RESTRICTED, name, 1.0, reason))
     return list(flags.values())
 
 

@@ -9,28 +9,46 @@ evidence, and what stands above a shown tag is never doubted.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.domain.vocabulary import canonical
+from shared.domain.spelling import words
 
 #: Scores further out than this say no more.
 _SURE: Final = 1e-3
 #: A share of products below this is taken for this.
 LEAST_SHARE: Final = 1e-4
+#: Of a judge, so that what it takes is bounded.
+MAX_NAMES: Final = 1000
+#: So many said names are judged at once; each is compared with all names.
+_AT_ONCE: Final = 2048
 
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
     """A seller's tag that most likely is spam."""
 
-    tag: str  #: as the seller wrote it
+    tag: str  #: the name that the seller says, as the judge spells it
     score: float  #: the share of such tags that are spam, in 0..1
     share: float  #: of the products that look so, as many are filed under the tag
     instead: str  #: what speaks most against it
     instead_share: float  #: of the products that look so, as many are filed under that
+
+
+class Verdicts(NamedTuple):
+    """What a judge says of names that sellers say, one each."""
+
+    spam: NDArray[np.float64]  #: `[m]`, how likely; 0 where there is no evidence
+    shares: NDArray[np.float64]  #: `[m]`, of the products that look so, filed under the name
+    instead: NDArray[np.intp]  #: `[m]`, the name that speaks most against it
+    instead_shares: NDArray[np.float64]  #: `[m]`, of the products that look so, filed under that
+
+    @classmethod
+    def joined(cls, parts: Sequence["Verdicts"]) -> "Verdicts":
+        """One after the other; at least one."""
+        return cls(*map(np.concatenate, zip(*parts, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -71,31 +89,53 @@ class SpamJudge:
         odds = features(scores, self.pairs) @ self.weights.T + self.biases
         return 1 / (1 + np.exp(-np.clip(odds, -50, 50)))
 
-    def spam(
-        self, scores: NDArray[np.float32], shown: NDArray[np.bool_]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.intp]]:
-        """How likely each name is spam if a seller says it, whatever the cutoff.
+    def verdicts(
+        self,
+        scores: NDArray[np.float32],
+        shown: NDArray[np.bool_],
+        rows: NDArray[np.intp],
+        names: NDArray[np.intp],
+    ) -> "Verdicts":
+        """How likely names are spam if sellers say them, whatever the cutoff.
 
         Args:
             scores: see `filed`.
             shown: bool `[n, tags]`, what counts as shown.
-
-        Returns:
-            Three arrays `[n, names]`: the scores, float64, 0 where there is no evidence; `filed`;
-            and which name speaks most against each, int.
+            rows: int `[m]`, whose seller says it, at least one.
+            names: int `[m]`, and what.
         """
-        filed = self.filed(scores)
+        parts = [
+            self._verdicts(
+                scores, shown, rows[start : start + _AT_ONCE], names[start : start + _AT_ONCE]
+            )
+            for start in range(0, len(rows), _AT_ONCE)
+        ]
+        return Verdicts.joined(parts)
+
+    def _verdicts(
+        self,
+        scores: NDArray[np.float32],
+        shown: NDArray[np.bool_],
+        rows: NDArray[np.intp],
+        names: NDArray[np.intp],
+    ) -> "Verdicts":
+        """As `verdicts`; in memory are three arrays `[m, names]`."""
+        its, place = np.unique(rows, return_inverse=True)
+        filed = self.filed(scores[its])
+        shares = filed[place, names]
+        apart = np.where(self.apart[names], filed[place], 0.0)
+        strongest = apart.argmax(axis=1)
+        against = apart[np.arange(len(rows)), strongest]
+        implied = (shown[rows] & self.implied[names]).any(axis=1)
         intercept, by_share, by_all = self.calibration
         odds = (
             intercept
-            + by_share * np.log(np.maximum(filed, LEAST_SHARE))
-            + by_all * np.log(np.maximum(self.shares, LEAST_SHARE))
+            + by_share * np.log(np.maximum(shares, LEAST_SHARE))
+            + by_all * np.log(np.maximum(self.shares[names], LEAST_SHARE))
         )
-        against, strongest = self._against(filed)
-        implied = (shown[:, None, :] & self.implied).any(axis=2)
         doubtful = (against >= self.evidence) & ~implied
         spam = np.where(doubtful, 1 / (1 + np.exp(-np.clip(odds, -50, 50))), 0.0)
-        return spam, filed, strongest
+        return Verdicts(spam, shares, strongest, filed[place, strongest])
 
     def doubts(
         self,
@@ -110,34 +150,29 @@ class SpamJudge:
             shown: bool `[n, tags]`, what counts as shown.
             sellers: the seller's tags of each listing.
         """
-        if not sellers:
-            return []
-        spam, filed, strongest = self.spam(scores, shown)
-        place = {name: index for index, name in enumerate(self.names)}
-        found: list[list[Doubt]] = []
-        for tags, its_spam, its_filed, against in zip(sellers, spam, filed, strongest, strict=True):
-            doubts: list[Doubt] = []
-            for tag in dict.fromkeys(tags):
-                index = place.get(canonical(tag))
-                if index is None or its_spam[index] < self.cutoff:
-                    continue
-                most = int(against[index])
-                doubts.append(
-                    Doubt(
-                        tag,
-                        float(its_spam[index]),
-                        float(its_filed[index]),
-                        self.names[most],
-                        float(its_filed[most]),
-                    )
-                )
-            found.append(sorted(doubts, key=lambda doubt: (-doubt.score, doubt.tag)))
-        return found
-
-    def _against(self, filed: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-        """What speaks most against each name: float64 `[n, names]`, how much, and int, which."""
-        apart = np.where(self.apart, filed[:, None, :], 0.0)
-        return apart.max(axis=2), apart.argmax(axis=2)
+        place = {key: index for index, name in enumerate(self.names) if (key := words(name))}
+        said = [
+            (row, index)
+            for row, tags in enumerate(sellers)
+            for index in dict.fromkeys(place.get(words(tag)) for tag in tags)
+            if index is not None
+        ]
+        found: list[list[Doubt]] = [[] for _ in sellers]
+        if not said:
+            return found
+        rows, names = np.array(said, np.intp).T
+        verdicts = self.verdicts(scores, shown, rows, names)
+        for at in np.flatnonzero(verdicts.spam >= self.cutoff).tolist():
+            row, index = said[at]
+            doubt = Doubt(
+                self.names[index],
+                float(verdicts.spam[at]),
+                float(verdicts.shares[at]),
+                self.names[int(verdicts.instead[at])],
+                float(verdicts.instead_shares[at]),
+            )
+            found[row].append(doubt)
+        return [sorted(doubts, key=lambda doubt: (-doubt.score, doubt.tag)) for doubts in found]
 
     def to_json(self) -> dict[str, Any]:
         """A form for a file and for a jsonb column."""

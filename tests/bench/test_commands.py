@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from bench.backfill.__main__ import backfill
 from bench.events_to_search.__main__ import events_to_search
+from bench.flags import flags
 from bench.hanging.__main__ import hanging
 from bench.http_intake.__main__ import http_intake
 from bench.intake import intake
@@ -28,6 +29,7 @@ from bench.training_input.__main__ import training_input
         (intake, "--photos-each"),
         (latency, "--photos-per-s"),
         (scale, "--end-to-end"),
+        (flags, "--same"),
         (reuse, "--copies"),
         (search_quality, "--spam-words"),
         (training_input, "--turn-s"),

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
+from structlog.testing import capture_logs
 
 from dev.fleet import Fleet
 from shared.db.feed_cursors import rewind
@@ -110,9 +111,9 @@ def test_photos_that_show_nothing_are_flagged_and_not_called_spam(
 def test_restricted_tags_are_flagged_by_photos_and_by_words_also_before_any_photo_is_tagged(
     engine: Engine, settings: Settings, model: int
 ) -> None:
-    record(engine, settings, event("shows", seller_tags=[]))
+    record(engine, settings, event("shows", title="", seller_tags=[]))
     _tag(engine, model, [0.9, 0.1])
-    record(engine, settings, event("says", seller_tags=["Ivory"], photos=[]))
+    record(engine, settings, event("says", title="", seller_tags=["Ivory"], photos=[]))
     _follow(engine, "camera", "ivory")
     assert _flags(engine) == [("says", "restricted", "ivory"), ("shows", "restricted", "camera")]
 
@@ -220,9 +221,9 @@ def test_flags_go_by_the_photos_that_the_listings_tags_go_by_whichever_model_saw
     with engine.begin() as connection:
         other = register(connection, replace(DECISION, spam=JUDGE), version="m-2")
     photos = ["http://o.test/1.jpg", "http://o.test/2.jpg"]
-    record(engine, settings, event("L1", seller_tags=[], photos=photos[:1]))
+    record(engine, settings, event("L1", title="", seller_tags=[], photos=photos[:1]))
     _tag(engine, model, [0.99, 0.01])
-    record(engine, settings, event("L1", minute=1, seller_tags=[], photos=photos))
+    record(engine, settings, event("L1", minute=1, title="", seller_tags=[], photos=photos))
     _tag(engine, other, [0.03, 0.01])  # by itself it shows nothing
     _follow(engine, "camera")
     [(document,)] = rows(engine, "SELECT document FROM search_feed ORDER BY position DESC LIMIT 1")
@@ -230,13 +231,36 @@ def test_flags_go_by_the_photos_that_the_listings_tags_go_by_whichever_model_saw
     assert _flags(engine) == [("L1", "restricted", "camera")]
 
 
-def test_a_model_without_a_judge_doubts_nobody(engine: Engine, settings: Settings) -> None:
+def test_a_model_without_a_judge_doubts_nobody_and_the_log_says_so_once(
+    engine: Engine, settings: Settings
+) -> None:
     with engine.begin() as connection:
         other = register(connection)
-    record(engine, settings, event("L1", seller_tags=["cable"]))
-    _tag(engine, other, [0.99, 0.01])
-    _follow(engine)
+    follower = Follower(engine, Flagger((), shadow=True))
+    with capture_logs() as logs:
+        for minute in (0, 1):
+            photos = [f"http://o.test/{minute}.jpg"]
+            record(engine, settings, event("L1", minute=minute, photos=photos))
+            _tag(engine, other, [0.99, 0.01])
+            follower.catch_up()
+    assert [its["model"] for its in logs if its["event"] == "flags.no_judge_of_spam"] == ["m-1"]
     assert _flags(engine) == []
+
+
+def test_a_title_that_names_what_is_restricted_is_flagged(
+    engine: Engine, settings: Settings
+) -> None:
+    record(engine, settings, event("L1", title="Real IV\u00adORY", seller_tags=[], photos=[]))
+    _follow(engine, "ivory")
+    assert _flags(engine) == [("L1", "restricted", "ivory")]
+
+
+def test_the_log_says_how_many_tags_are_restricted_and_warns_of_commas(engine: Engine) -> None:
+    with capture_logs() as logs:
+        _follow(engine, "ivory, weapons")
+        _follow(engine, "ivory", "weapons")
+    policies = [(its["event"], its.get("restricted")) for its in logs]
+    assert policies == [("flags.policy", 1), ("flags.policy_has_commas", None), ("flags.policy", 2)]
 
 
 def test_the_command_follows_until_it_is_stopped(
@@ -244,7 +268,7 @@ def test_the_command_follows_until_it_is_stopped(
 ) -> None:
     fleet.environment["TAGGER_RESTRICTED_TAGS"] = "Weapons; Camera & photo ;camera"
     fleet.start("flag", "flag")
-    record(engine, settings, event("L1", seller_tags=["camera & photo"]))
+    record(engine, settings, event("L1", title="", seller_tags=["camera & photo"]))
     _tag(engine, model, [0.9, 0.1])
     expected = [("L1", "restricted", "camera"), ("L1", "restricted", "camera & photo")]
     wait_until(lambda: _flags(engine) == expected)

@@ -2,21 +2,24 @@
 
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.domain.related import RelatedTags
 from shared.domain.scores import fuse
-from shared.domain.spam import SpamJudge
+from shared.domain.spam import SpamJudge, Verdicts
 from worker.dataset.catalogue import tags_by_product
 from worker.dataset.labelled import LabelledPhoto
 
 #: Planted: of all listings, so many carry spam, each one to three words.
 SPAMMED: Final = 0.5
 MAX_PLANTED: Final = 3
+#: Names that are more similar to a product's own are hard to tell from what is true.
+SIMILAR: Final = 0.02
 
 
 @dataclass(frozen=True)
@@ -79,16 +82,59 @@ def plant(
         seed: decides who adds what.
         spammed: the share of sellers who do.
     """
-    chance = random.Random(seed)  # noqa: S311  # plants examples, guards nothing
     judged = frozenset(names)
     counts = Counter(name for its in products.names for name in its & judged)
-    popular = sorted(counts)
-    weights = [counts[name] for name in popular]
+    popular = {name: counts[name] for name in sorted(counts)}
+    return _planted(products, judged, lambda _: popular, seed=seed, spammed=spammed)
+
+
+def plant_similar(
+    products: Products,
+    names: Sequence[str],
+    related: RelatedTags,
+    *,
+    seed: int,
+    spammed: float = SPAMMED,
+) -> list[Said]:
+    """As `plant`, but they add names that often go with those of such products, all alike.
+
+    Args:
+        products: what is sold; who says nothing similar to anything adds nothing.
+        names: words that can be judged; others are left out.
+        related: the similarities.
+        seed: decides who adds what.
+        spammed: the share of sellers who do.
+    """
+    judged = [name for name in names if name in related.names]
+    place = {name: index for index, name in enumerate(related.names)}
+    columns = [place[name] for name in judged]
+
+    def similar(its: frozenset[str]) -> dict[str, int]:
+        own = [place[name] for name in sorted(its) if name in place]
+        most = related.matrix[np.ix_(own, columns)].max(axis=0, initial=0)
+        return {judged[at]: 1 for at in np.flatnonzero(most > SIMILAR) if judged[at] not in its}
+
+    return _planted(products, frozenset(names), similar, seed=seed, spammed=spammed)
+
+
+def _planted(
+    products: Products,
+    judged: frozenset[str],
+    others: Callable[[frozenset[str]], Mapping[str, int]],
+    *,
+    seed: int,
+    spammed: float,
+) -> list[Said]:
+    """True names, and some of the others of a product's names, by their weights."""
+    chance = random.Random(seed)  # noqa: S311  # plants examples, guards nothing
     said: list[Said] = []
     for product, its in enumerate(products.names):
         said += [Said(product, name, planted=False) for name in sorted(its & judged)]
-        if popular and chance.random() < spammed:
-            drawn = chance.choices(popular, weights, k=chance.randint(1, MAX_PLANTED))
+        weights = others(its)
+        if weights and chance.random() < spammed:
+            drawn = chance.choices(
+                [*weights], [*weights.values()], k=chance.randint(1, MAX_PLANTED)
+            )
             said += [
                 Said(product, name, planted=True)
                 for name in dict.fromkeys(drawn)
@@ -97,13 +143,14 @@ def plant(
     return said
 
 
-def spam_scores(
+def verdicts(
     judge: SpamJudge,
     products: Products,
     thresholds: NDArray[np.float32],
     said: Sequence[Said],
-) -> NDArray[np.float64]:
-    """float64 `[said]`: how likely each word is spam, 0 where nothing speaks against it."""
+) -> Verdicts:
+    """What the judge says of each word, whatever its cutoff."""
     place = {name: index for index, name in enumerate(judge.names)}
-    spam, *_ = judge.spam(products.scores, products.scores >= thresholds)
-    return spam[[word.product for word in said], [place[word.name] for word in said]]
+    rows = np.array([word.product for word in said], np.intp)
+    names = np.array([place[word.name] for word in said], np.intp)
+    return judge.verdicts(products.scores, products.scores >= thresholds, rows, names)

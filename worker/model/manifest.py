@@ -13,6 +13,7 @@ from pydantic import (
 )
 
 from shared.domain.related import CUTOFF, LIMIT, MINIMUM_SUPPORT, Measure
+from shared.domain.spam import MAX_NAMES
 
 FORMAT = 1
 #: The ways of making pixels that this code has; `worker.decode.pixels` implements them.
@@ -124,7 +125,7 @@ class RelatedFile(Checked):
 class SpamFile(Checked):
     """`spam.json`: what `SpamJudge` is made of; whether it fits together, that says."""
 
-    names: Annotated[list[TagName], Field(max_length=5000)]
+    names: Annotated[list[TagName], Field(max_length=MAX_NAMES)]
     pairs: list[Annotated[list[int], Field(min_length=2, max_length=2)]]
     weights: list[list[Weight]]
     biases: list[Weight]

@@ -16,9 +16,9 @@ from sklearn.metrics import precision_recall_curve
 from threadpoolctl import threadpool_limits
 
 from shared.domain.related import RelatedTags
-from shared.domain.spam import LEAST_SHARE, SpamJudge, features
+from shared.domain.spam import LEAST_SHARE, MAX_NAMES, SpamJudge, Verdicts, features
 from worker.dataset.catalogue import table_of
-from worker.judging.spam import Products, Said, plant, spam_scores
+from worker.judging.spam import Products, Said, plant, verdicts
 
 #: A name with fewer products than this is not judged: nothing is known of how they look.
 MIN_PRODUCTS: Final = 15
@@ -63,8 +63,10 @@ def fit(
     Returns:
         None where hardly a name is frequent enough, or no cutoff is as precise as is wanted.
     """
-    counts = Counter(name for its in products.names for name in its)
-    names = tuple(name for name in related.names if counts[name] >= MIN_PRODUCTS)
+    known = frozenset(related.names)
+    counts = Counter(name for its in products.names for name in its & known)
+    frequent = {name for name, count in counts.most_common(MAX_NAMES) if count >= MIN_PRODUCTS}
+    names = tuple(name for name in related.names if name in frequent)
     if len(names) < 2:  # one name alone has nothing that speaks against it
         return None
     pairs = _pairs(products.scores, thresholds)
@@ -87,9 +89,12 @@ def fit(
     said = [word for draw in range(_DRAWS) for word in plant(products, names, seed=seed + draw)]
     fold = np.random.default_rng(seed).integers(0, _FOLDS, len(products.ids))
     unseen = [_with_filing(judge, products.scores, carries, fold != part) for part in range(_FOLDS)]
-    calibrated = _calibrated(unseen, fold, products, said)
+    of_fold = [[word for word in said if fold[word.product] == part] for part in range(_FOLDS)]
+    said = [word for its in of_fold for word in its]
+    shares = _verdicts(unseen, of_fold, products, thresholds).shares
+    calibrated = _calibrated(shares, judge, said)
     unseen = [replace(one, calibration=calibrated) for one in unseen]
-    cutoff = _cutoff(unseen, fold, products, said, thresholds)
+    cutoff = _cutoff(_verdicts(unseen, of_fold, products, thresholds).spam, said)
     if cutoff is None:
         return None
     everything = np.ones(len(products.ids), np.bool_)
@@ -135,31 +140,34 @@ def _with_filing(
     return replace(judge, weights=weights, biases=biases)
 
 
+def _verdicts(
+    unseen: Sequence[SpamJudge],
+    of_fold: Sequence[Sequence[Said]],
+    products: Products,
+    thresholds: NDArray[np.float32],
+) -> Verdicts:
+    """What each judge says of the words of the products that it did not see."""
+    return Verdicts.joined(
+        [
+            verdicts(judge, products, thresholds, its)
+            for judge, its in zip(unseen, of_fold, strict=True)
+            if its
+        ]
+    )
+
+
 def _calibrated(
-    unseen: Sequence[SpamJudge], fold: NDArray[np.int64], products: Products, said: Sequence[Said]
+    shares: NDArray[np.float64], judge: SpamJudge, said: Sequence[Said]
 ) -> tuple[float, float, float]:
-    filed = np.zeros((len(products.ids), len(unseen[0].names)))
-    for part, judge in enumerate(unseen):
-        filed[fold == part] = judge.filed(products.scores[fold == part])
-    place = {name: index for index, name in enumerate(unseen[0].names)}
-    names = [place[word.name] for word in said]
-    shares = np.maximum(filed[[word.product for word in said], names], LEAST_SHARE)
-    of_all = np.maximum(unseen[0].shares[names], LEAST_SHARE)
-    planted = [word.planted for word in said]
-    model = LogisticRegression(C=10).fit(np.log(np.c_[shares, of_all]), planted)
+    place = {name: index for index, name in enumerate(judge.names)}
+    of_all = judge.shares[[place[word.name] for word in said]]
+    both = np.log(np.maximum(np.c_[shares, of_all], LEAST_SHARE))
+    model = LogisticRegression(C=10).fit(both, [word.planted for word in said])
     return float(model.intercept_[0]), float(model.coef_[0][0]), float(model.coef_[0][1])
 
 
-def _cutoff(
-    unseen: Sequence[SpamJudge],
-    fold: NDArray[np.int64],
-    products: Products,
-    said: Sequence[Said],
-    thresholds: NDArray[np.float32],
-) -> float | None:
+def _cutoff(scores: NDArray[np.float64], said: Sequence[Said]) -> float | None:
     """The lowest that gives the precision."""
-    of_fold = np.stack([spam_scores(judge, products, thresholds, said) for judge in unseen])
-    scores = of_fold[fold[[word.product for word in said]], np.arange(len(said))]
     precision, _, cutoffs = precision_recall_curve([word.planted for word in said], scores)
     flagged = len(said) - np.searchsorted(np.sort(scores), cutoffs)
     good = cutoffs[(precision[:-1] >= PRECISION) & (flagged >= MIN_FLAGGED) & (cutoffs > 0)]

@@ -16,6 +16,8 @@ _REPLAY = "tests/producer/test_replay.py::"
 _OPENSEARCH = "tests/search/test_opensearch.py::"
 _POSTGRES = "tests/search/test_postgres.py::"
 _FEED = "tests/shared/db/test_search_feed.py::"
+_REUSE = "tests/trust/test_reuse.py::"
+_LOCKS = "tests/trust/test_locks.py::"
 _FLAGGER = "tests/trust/test_flagger.py::"
 _SPAM = "tests/shared/domain/test_spam.py::"
 _ATTACKERS = "tests/review/test_attackers.py::"
@@ -421,18 +423,108 @@ MARKETPLACE: Final = [
     Mutation(
         "TRUST",
         "flags that go with their reason",
-        "trust/flagger.py",
-        " | {*listing_flags.pointing_at(connection, named)}",
-        "",
+        "trust/reuse.py",
+        "listing_flags.pointing_at(connection, gone, most=AGAIN) if gone else set[int]()",
+        "set[int]()",
         _FLAGGER + "test_a_copy_is_unflagged_when_the_first_listing_is_deleted",
     ),
     Mutation(
         "TRUST",
         "looking at later copies again",
-        "trust/flagger.py",
-        "        ids |= {*reuse.with_later_copies(connection, sorted(ids))}\n",
-        "",
+        "trust/reuse.py",
+        "        found |= _later(connection, _uncommon(connection, changes.new))\n",
+        "        pass\n",
         _FLAGGER + "test_it_is_the_later_listing_also_where_its_photo_was_tagged_first",
+    ),
+    Mutation(
+        "TRUST",
+        "searching by index whatever the planner guesses",
+        "trust/reuse.py",
+        "SET LOCAL enable_seqscan = off",
+        "SET LOCAL enable_seqscan = on; SET LOCAL enable_bitmapscan = off",
+        _REUSE + "test_no_step_reads_through_a_table",
+    ),
+    Mutation(
+        "TRUST",
+        "what too many listings have is no reuse",
+        "trust/reuse.py",
+        "return [its for its in mine if count[its.phash] <= MOST]",
+        "return [*mine]",
+        _REUSE + "test_what_too_many_listings_have_is_nobodys_copy_of_something_else",
+    ),
+    Mutation(
+        "TRUST",
+        "taking nothing for a copy of what too many listings have",
+        "trust/reuse.py",
+        "LIMIT :most + 1)) <= :most",
+        "LIMIT :most + 1)) <= :most + 1",
+        _REUSE + "test_what_too_many_listings_have_nobody_took_and_once_they_are_few_somebody_did",
+    ),
+    Mutation(
+        "TRUST",
+        "judging again what is no longer, or newly, too common",
+        "trust/reuse.py",
+        "if (count > MOST) != (count - moved[phash] > MOST)",
+        "if False",
+        _REUSE + "test_what_too_many_listings_have_nobody_took_and_once_they_are_few_somebody_did",
+    ),
+    Mutation(
+        "TRUST",
+        "the age of a photo whose URL changes",
+        "trust/fingerprints.py",
+        "*(stored[old] for old in gone if likeness.alike(old, phash)),",
+        "",
+        _REUSE + "test_a_photo_whose_url_changes_stays_as_old_as_it_is",
+    ),
+    Mutation(
+        "TRUST",
+        "waiting for what replaces a photo",
+        "trust/fingerprints.py",
+        "if waiting else {}",
+        "if False else {}",
+        _REUSE + "test_a_photo_whose_url_changes_stays_as_old_as_it_is",
+    ),
+    Mutation(
+        "TRUST",
+        "locks that let other rows refer to listings",
+        "shared/db/listings.py",
+        "FOR NO KEY UPDATE",
+        "FOR UPDATE",
+        _LOCKS + "test_in_shadow_listings_change_and_go_and_photos_are_settled_meanwhile",
+    ),
+    Mutation(
+        "TRUST",
+        "locking no photo while listings are waited for",
+        "trust/fingerprints.py",
+        "WHERE listing_id = ANY(:ids) ORDER BY created_at DESC",
+        "WHERE listing_id = ANY(:ids) ORDER BY created_at DESC FOR KEY SHARE",
+        _LOCKS + "test_out_of_shadow_it_and_intake_wait_for_each_other_one_after_the_other",
+    ),
+    Mutation(
+        "TRUST",
+        "restricted tags without what nobody sees",
+        "shared/domain/spelling.py",
+        'if category in {"Cc", "Cf"} and not char.isspace():',
+        "if False:",
+        "tests/shared/domain/test_policy.py::test_a_tag_is_restricted_however_it_is_spelled",
+    ),
+    Mutation(
+        "TRUST",
+        "the names of a judge are bounded",
+        "worker/model/manifest.py",
+        "Field(max_length=MAX_NAMES)",
+        "Field(max_length=5000)",
+        "tests/worker/model/test_artifact_spam.py::"
+        "test_one_that_does_not_fit_is_refused_with_the_reason",
+    ),
+    Mutation(
+        "TRUST",
+        "spam judged on the split of the training",
+        "worker/training/spam_cli.py",
+        'if recipe.get("split") != "product" or not isinstance(seed, int):',
+        "if False:",
+        "tests/worker/training/test_spam.py::"
+        "test_data_of_which_nothing_is_known_to_be_unseen_is_refused",
     ),
     Mutation(
         "TRUST",

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from shared.domain import spam
 from shared.domain.spam import Doubt, SpamJudge, features, reason
 from tests.judge import JUDGE
 
@@ -22,18 +23,20 @@ def _doubts(scores: np.ndarray[Any, Any], *sellers: str) -> list[Doubt]:
 
 def test_a_tag_that_contradicts_the_photos_is_doubted_with_what_speaks_against_it() -> None:
     (doubt,) = _doubts(_SHOWS_CAMERA, "Cable", "camera", "bag", "bargain")
-    assert (doubt.tag, doubt.instead) == ("Cable", "camera")
+    assert (doubt.tag, doubt.instead) == ("cable", "camera")
     assert doubt.score > 0.8
     assert doubt.share < 0.02
     assert doubt.instead_share > 0.9
     assert reason(doubt) == (
         "Of products whose photos look like these, 99 in 100 are filed under camera and "
-        "1 in 100 under Cable."
+        "1 in 100 under cable."
     )
 
 
 def test_photos_that_show_nothing_are_no_evidence() -> None:
-    assert _doubts(_SHOWS_NOTHING, "cable", "camera", "bag") == []
+    doubting = replace(JUDGE, cutoff=1e-6)
+    nothing = _SHOWS_NOTHING >= 0.5
+    assert doubting.doubts(_SHOWS_NOTHING, nothing, [["cable", "camera", "bag"]]) == [[]]
 
 
 def test_what_goes_with_the_photos_is_not_doubted_even_if_it_is_rare() -> None:
@@ -48,9 +51,18 @@ def test_what_a_shown_tag_implies_is_not_doubted() -> None:
     assert unsure.doubts(torn, np.array([[True, True]]), [["cable"]]) == [[]]
 
 
-def test_tags_are_read_without_case_and_spaces_and_told_as_they_were_written() -> None:
-    (doubt,) = _doubts(_SHOWS_CAMERA, "  CABLE ")
-    assert doubt.tag == "  CABLE "
+def test_a_name_is_doubted_once_however_often_and_however_it_is_spelled() -> None:
+    (doubt,) = _doubts(_SHOWS_CAMERA, "  CABLE ", "cable\n", "cable.", "c\u200bable", "\uff43able")
+    assert doubt.tag == "cable"
+
+
+def test_what_is_judged_in_parts_is_judged_as_if_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = [["cable"], ["bag"], [], ["camera", "cable"]]
+    scores = np.array([[0.99, 0.01], [0.01, 0.99], [0.5, 0.5], [0.99, 0.01]], np.float32)
+    whole = JUDGE.doubts(scores, scores >= 0.5, said)
+    monkeypatch.setattr(spam, "_AT_ONCE", 1)
+    assert JUDGE.doubts(scores, scores >= 0.5, said) == whole
+    assert [len(its) for its in whole] == [1, 0, 0, 1]
 
 
 def test_the_surest_doubt_comes_first() -> None:
@@ -59,8 +71,9 @@ def test_the_surest_doubt_comes_first() -> None:
     assert [doubt.tag for doubt in found] == ["cable", "bag"]
 
 
-def test_no_listing_gives_no_doubts() -> None:
+def test_who_says_nothing_that_can_be_judged_is_not_doubted() -> None:
     assert JUDGE.doubts(np.zeros((0, 2), np.float32), np.zeros((0, 2), np.bool_), []) == []
+    assert _doubts(_SHOWS_CAMERA, "!", "bargain") == []
 
 
 def test_scores_at_the_edges_and_unknown_ones_give_numbers() -> None:

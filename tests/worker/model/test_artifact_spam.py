@@ -77,6 +77,7 @@ def _spoilt(**changes: Any) -> bytes:
         (_spoilt(weights=[[0.0], [0.0, 0.0], [0.0]]), "spam.json"),
         (json.dumps(JUDGE.to_json()).replace("0.8", "NaN").encode(), "NaN"),
         (_spoilt(names=["a\0", "b", "c"]), "NUL"),
+        (_spoilt(names=[f"name {number}" for number in range(1001)]), "at most 1000"),
     ],
 )
 def test_one_that_does_not_fit_is_refused_with_the_reason(
