@@ -241,7 +241,7 @@ def test_reviewers_vote_by_a_process_that_may_do_no_more_than_it_needs(
             where = {"where": tag}
             assert "lowers" in http.get(f"{url}/listing/{listing}", params=where, timeout=60).text
             form = {
-                "csrf": fields(first.text)["csrf"],
+                **{name: fields(first.text)[name] for name in ("csrf", "shown")},
                 "listing": listing,
                 "subject_kind": "tag",
                 "subject": tag,
