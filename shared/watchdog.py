@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+import weakref
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -24,8 +25,9 @@ class Watchdog:
     def __init__(self, limit_s: float) -> None:
         self._limit_s = limit_s
         self._started: dict[int, float] = {}
-        self._thread = threading.Thread(target=self._watch, daemon=True, name="watchdog")
-        self._thread.start()
+        threading.Thread(
+            target=_watch, args=(weakref.ref(self),), daemon=True, name="watchdog"
+        ).start()
 
     @contextmanager
     def watching(self) -> Generator[None]:
@@ -37,10 +39,20 @@ class Watchdog:
         finally:
             self._started.pop(me, None)
 
-    def _watch(self) -> None:
-        while True:
-            time.sleep(_LOOK_S)
-            oldest = min([*self._started.values()], default=None)
-            if oldest is not None and time.monotonic() - oldest > self._limit_s:
-                log.critical("watchdog.stuck", limit_s=self._limit_s)
-                os._exit(EXIT_STUCK)
+    def look(self) -> None:
+        """Ends the process if a piece of work has outlasted the limit."""
+        oldest = min([*self._started.values()], default=None)
+        if oldest is not None and time.monotonic() - oldest > self._limit_s:
+            log.critical("watchdog.stuck", limit_s=self._limit_s)
+            os._exit(EXIT_STUCK)
+
+
+def _watch(reference: "weakref.ref[Watchdog]") -> None:
+    """Looks again and again, until nobody has the watchdog any more."""
+    while True:
+        time.sleep(_LOOK_S)
+        watchdog = reference()
+        if watchdog is None:
+            return
+        watchdog.look()
+        del watchdog  # or it would be held through the sleep

@@ -9,6 +9,7 @@ import os
 import socket
 import threading
 import time
+import weakref
 from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, cast
@@ -32,7 +33,9 @@ class Deadline:
         """A connection under this deadline; psycopg2's `connection_factory`."""
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._watch, daemon=True, name="deadline")
+                self._thread = threading.Thread(
+                    target=_watch, args=(weakref.ref(self),), daemon=True, name="deadline"
+                )
                 self._thread.start()
         return Connection(dsn, deadline=self, **options)
 
@@ -48,14 +51,24 @@ class Deadline:
             with self._lock:  # or the socket could be another's when it is hung up on
                 self._waiting.pop(me, None)
 
-    def _watch(self) -> None:
-        while True:
-            time.sleep(_LOOK_S)
-            with self._lock:
-                now = time.monotonic()
-                for since, descriptor in [*self._waiting.values()]:
-                    if now - since > self._limit_s:
-                        _hang_up(descriptor)
+    def look(self) -> None:
+        """Hangs up on servers that have been silent for too long."""
+        with self._lock:
+            now = time.monotonic()
+            for since, descriptor in [*self._waiting.values()]:
+                if now - since > self._limit_s:
+                    _hang_up(descriptor)
+
+
+def _watch(reference: "weakref.ref[Deadline]") -> None:
+    """Looks again and again, until nobody has the deadline any more."""
+    while True:
+        time.sleep(_LOOK_S)
+        deadline = reference()
+        if deadline is None:
+            return
+        deadline.look()
+        del deadline  # or it would be held through the sleep
 
 
 class Connection(psycopg2.extensions.connection):

@@ -1,5 +1,7 @@
 """No statement waits for ever for a server that says nothing."""
 
+import gc
+import threading
 import time
 from collections.abc import Callable
 
@@ -15,6 +17,7 @@ from shared.db.retry import transient
 from shared.db.session import make_engine
 from shared.settings import Settings
 from tests.faults.proxy import Proxy
+from tests.waiting import wait_until
 
 
 def _execute(connection: Connection) -> None:
@@ -51,6 +54,26 @@ def test_a_server_that_says_nothing_is_hung_up_on(
         with engine.connect() as connection:
             assert connection.execute(text("SELECT 2")).scalar() == 2
         engine.dispose()
+
+
+def test_an_engine_that_is_gone_leaves_no_thread(settings: Settings) -> None:
+    def watching() -> set[int | None]:
+        return {thread.ident for thread in threading.enumerate() if thread.name == "deadline"}
+
+    before = watching()
+    engine = make_engine(settings, role="test")
+    with engine.connect() as connection:
+        connection.execute(text("SELECT 1"))
+    started = watching() - before
+    assert len(started) == 1
+    engine.dispose()
+    del engine, connection
+
+    def gone() -> bool:
+        gc.collect()
+        return not started & watching()
+
+    wait_until(gone)
 
 
 def test_a_statement_that_is_answered_in_time_is_left_alone(settings: Settings) -> None:

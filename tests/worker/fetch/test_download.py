@@ -713,7 +713,7 @@ def test_an_interrupted_call_leaves_the_downloader_usable(
         interrupt.start()
     try:
         with pytest.raises(KeyboardInterrupt):
-            downloader.fetch([stuck] * 3, deadline_s=30)
+            downloader.fetch([stuck] * 40, deadline_s=30)
     finally:
         for interrupt in interrupts:
             interrupt.cancel()
